@@ -16,6 +16,8 @@ export const plugins = {
   "plugins.kindTask": "Task types",
   "plugins.kindConnector": "Connection",
   "plugins.kindFormat": "Format of definitions",
+  "plugins.kindTransform": "Function of definitions",
+  "plugins.kindLogin": "Claims of logins",
   "plugins.kindPanel": "Panel of the console",
   "plugins.state": "State",
   "plugins.ready": "Ready",
@@ -43,9 +45,12 @@ export const plugins = {
   "plugins.pinHint": "A pinned plugin refuses upgrades until it is unpinned.",
   "plugins.remove": "Remove",
   "plugins.removeTitle": "Remove {name}?",
-  "plugins.removeHint": "Its agents end. It is refused while definitions have its task types.",
+  "plugins.removeHint": "Its agents end. It is refused while definitions use it.",
   "plugins.asks": "It asks for these permissions:",
   "plugins.asksNothing": "It asks for no permissions.",
+  "plugins.allProjects": "for all projects",
+  "plugins.share": "For all projects; only an admin of the installation may",
+  "plugins.ofLogins": "It is installed for all projects; only an admin of the installation may.",
   "plugins.grant": "Grant them",
 } as const;
 

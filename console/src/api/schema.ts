@@ -479,7 +479,7 @@ export interface CatalogueList {
 export interface CataloguePluginValue {
   name: string;
   version: string;
-  kind: "connector" | "format" | "panel" | "task";
+  kind: "connector" | "format" | "login" | "panel" | "task" | "transform";
   summary: string;
   flowmesh: string;
   supported: boolean;
@@ -616,6 +616,7 @@ export interface CompatibilityAnswer {
 export interface ConfigureBody {
   configuration: Record<string, unknown>;
   accepted?: string[];
+  allProjects?: boolean;
 }
 
 /** The only connections of an agent beside those to the suite. */
@@ -1410,6 +1411,7 @@ export interface IdentityProviderRequest {
   sloUrl?: string;
   certificates?: string[];
   linkByEmail?: boolean;
+  hook?: string;
 }
 
 /** The claims of a user. */
@@ -1432,6 +1434,7 @@ export interface IdentityProviderValue {
   sloUrl: string;
   certificates: string[];
   linkByEmail: boolean;
+  hook: string;
   hasSecret: boolean;
   createdAt: string;
   etag: string;
@@ -1443,6 +1446,7 @@ export interface InstallBody {
   version?: string;
   configuration?: Record<string, unknown>;
   accepted?: string[];
+  allProjects?: boolean;
 }
 
 /** An instantiation of a template. */
@@ -2321,6 +2325,7 @@ export interface PicturedStep {
 /** Whether upgrades are refused. */
 export interface PinBody {
   pinned: boolean;
+  allProjects?: boolean;
 }
 
 /** What a company may use in a calendar month of UTC; 0 or a missing limit is unlimited. */
@@ -2365,7 +2370,7 @@ export interface PluginList {
 export interface PluginValue {
   name: string;
   version: string;
-  kind: "connector" | "format" | "panel" | "task";
+  kind: "connector" | "format" | "login" | "panel" | "task" | "transform";
   summary: string;
   state: "failed" | "ready" | "removing" | "starting" | "went_back";
   problem?: string;
@@ -2379,6 +2384,7 @@ export interface PluginValue {
   ready: number;
   changedAt: string;
   panel?: PanelValue;
+  allProjects: boolean;
 }
 
 /** Executions that started in a step, with the percentiles of their durations. */
@@ -4105,6 +4111,7 @@ export interface UpdateRequest {
 export interface UpgradeBody {
   version?: string;
   accepted?: string[];
+  allProjects?: boolean;
 }
 
 /** Use per hour, newest first. */
@@ -4626,7 +4633,7 @@ export interface Writes {
   "DELETE /api/v1/scaling-policies/{policy}": { query: {  }; body: unknown; answer: unknown };
   "PUT /api/v1/agent-quota": { query: {  }; body: QuotaBody; answer: AgentBounds };
   "POST /api/v1/plugins": { query: {  }; body: InstallBody; answer: PluginValue };
-  "DELETE /api/v1/plugins/{name}": { query: {  }; body: unknown; answer: unknown };
+  "DELETE /api/v1/plugins/{name}": { query: { allProjects?: boolean }; body: unknown; answer: unknown };
   "POST /api/v1/plugins/{name}:read": { query: {  }; body: TextBody; answer: DocumentList };
   "POST /api/v1/plugins/{name}:configure": { query: {  }; body: ConfigureBody; answer: PluginValue };
   "POST /api/v1/plugins/{name}:upgrade": { query: {  }; body: UpgradeBody; answer: PluginValue };

@@ -1716,6 +1716,13 @@ pub struct ListTaskVersionsResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNamespacesRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNamespacesResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub namespaces: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListTaskUsagesRequest {
     #[prost(string, tag = "1")]
@@ -2396,6 +2403,36 @@ pub mod definition_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.definition.v1.DefinitionService",
                         "ListTaskVersions",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the namespaces that have workflows or tasks.
+        pub async fn list_namespaces(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNamespacesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNamespacesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.definition.v1.DefinitionService/ListNamespaces",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.definition.v1.DefinitionService",
+                        "ListNamespaces",
                     ),
                 );
             self.inner.unary(req, path, codec).await

@@ -1378,7 +1378,7 @@ pub struct CataloguePlugin {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
-    /// `task`, `connector`, `format` or `panel`.
+    /// `task`, `connector`, `format`, `transform`, `login` or `panel`.
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
@@ -1445,6 +1445,9 @@ pub struct Plugin {
     /// Set if the kind is `panel`.
     #[prost(message, optional, tag = "16")]
     pub panel: ::core::option::Option<PluginPanel>,
+    /// Installed for all projects; only an admin of the installation changes it.
+    #[prost(bool, tag = "17")]
+    pub all_projects: bool,
 }
 /// A page that the console shows in a sandboxed frame.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1564,6 +1567,34 @@ pub struct ReadTextResponse {
     pub documents: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPluginFunctionRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The kind that the caller calls, such as `transform`.
+    #[prost(string, tag = "3")]
+    pub kind: ::prost::alloc::string::String,
+    /// The digest of the modules that the caller has; empty is none.
+    #[prost(string, tag = "4")]
+    pub digest: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetPluginFunctionResponse {
+    /// SHA-256 of the wheel.
+    #[prost(string, tag = "1")]
+    pub digest: ::prost::alloc::string::String,
+    /// As `module:function`.
+    #[prost(string, tag = "2")]
+    pub handler: ::prost::alloc::string::String,
+    /// Texts of the wheel by path; empty if the caller has those of this digest.
+    #[prost(map = "string, string", tag = "3")]
+    pub modules: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallPluginRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -1578,6 +1609,9 @@ pub struct InstallPluginRequest {
     /// Permissions that the caller grants, such as `connect mail.example:25`.
     #[prost(string, repeated, tag = "5")]
     pub accepted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "6")]
+    pub all_projects: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallPluginResponse {
@@ -1595,6 +1629,9 @@ pub struct ConfigurePluginRequest {
     pub configuration: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "4")]
     pub accepted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "5")]
+    pub all_projects: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConfigurePluginResponse {
@@ -1612,6 +1649,9 @@ pub struct UpgradePluginRequest {
     pub version: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "4")]
     pub accepted: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "5")]
+    pub all_projects: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UpgradePluginResponse {
@@ -1626,6 +1666,9 @@ pub struct PinPluginRequest {
     pub name: ::prost::alloc::string::String,
     #[prost(bool, tag = "3")]
     pub pinned: bool,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "4")]
+    pub all_projects: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PinPluginResponse {
@@ -1638,6 +1681,9 @@ pub struct RemovePluginRequest {
     pub namespace: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "3")]
+    pub all_projects: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RemovePluginResponse {}
@@ -1874,15 +1920,51 @@ pub mod plugin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Returns the function of a plugin that only computes, for the service that calls it.
+        ///
+        ///   NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+        pub async fn get_plugin_function(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPluginFunctionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPluginFunctionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.fleet.v1.PluginService/GetPluginFunction",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.fleet.v1.PluginService",
+                        "GetPluginFunction",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Installs a version and starts its agents.
         ///
         ///   NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
         ///   ALREADY_EXISTS / PLUGIN_EXISTS
         ///   INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-        ///   INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+        ///   INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
         ///   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
         ///   FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
         ///   FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+        ///   FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+        ///                                                logins
+        ///   PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+        ///                                                the installation
         ///   FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
         pub async fn install_plugin(
             &mut self,
@@ -1951,6 +2033,7 @@ pub mod plugin_service_client {
         /// errors are those of an installation.
         ///
         ///   FAILED_PRECONDITION / PLUGIN_PINNED
+        ///   FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         pub async fn upgrade_plugin(
             &mut self,
             request: impl tonic::IntoRequest<super::UpgradePluginRequest>,
@@ -2012,7 +2095,9 @@ pub mod plugin_service_client {
         /// Removes a plugin and ends its agents.
         ///
         ///   NOT_FOUND / PLUGIN_NOT_FOUND
-        ///   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+        ///   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+        ///                                         names them
+        ///   FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         pub async fn remove_plugin(
             &mut self,
             request: impl tonic::IntoRequest<super::RemovePluginRequest>,

@@ -3514,6 +3514,9 @@ pub struct ProviderSettings {
     /// verified email address at its first login there, and has no password from then on.
     #[prost(bool, tag = "11")]
     pub link_by_email: bool,
+    /// A plugin of the kind `login`, whose result is the claim `hook`; empty is none.
+    #[prost(string, tag = "12")]
+    pub hook: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Provider {
@@ -3592,6 +3595,16 @@ pub struct DeleteProviderRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteProviderResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProvidersOfPluginRequest {
+    #[prost(string, tag = "1")]
+    pub plugin: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListProvidersOfPluginResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub provider_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TestProviderRequest {
     #[prost(string, tag = "1")]
     pub provider_id: ::prost::alloc::string::String,
@@ -3601,7 +3614,8 @@ pub struct TestProviderRequest {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TestProviderResponse {
-    /// Documents and keys of the provider can be used; otherwise `problem` says what cannot.
+    /// Documents and keys of the provider, and its plugin, can be used; otherwise `problem` says what
+    /// cannot.
     #[prost(bool, tag = "1")]
     pub reachable: bool,
     #[prost(string, tag = "2")]
@@ -3858,6 +3872,36 @@ pub mod provider_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.identity.v1.ProviderService",
                         "DeleteProvider",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the ids of the providers, of all companies, that call a plugin.
+        pub async fn list_providers_of_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListProvidersOfPluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListProvidersOfPluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.ProviderService/ListProvidersOfPlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.ProviderService",
+                        "ListProvidersOfPlugin",
                     ),
                 );
             self.inner.unary(req, path, codec).await

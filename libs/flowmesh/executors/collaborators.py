@@ -8,6 +8,7 @@ from typing import Any
 
 from flowmesh.executors.base import Sender
 from flowmesh.executors.code.python import Interpreters
+from flowmesh.executors.code.transform import Functions
 from flowmesh.executors.completion.budgets import Spending
 from flowmesh.executors.completion.task import Models
 from flowmesh.executors.databases import Databases
@@ -40,6 +41,7 @@ class Collaborators:
     publisher: Publisher | None = None
     messages: MessageSender | None = None
     log: Log | None = None
+    functions: Functions | None = None
     draw: Callable[[], float] = random.random
     """Returns a random number from 0 to 1."""
     new_id: Callable[[], str] = _uuid

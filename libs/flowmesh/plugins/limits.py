@@ -16,5 +16,8 @@ CATALOGUE_TIMEOUT_MS: Final = 10_000
 SELF_TEST_S: Final = 15.0
 # Connections that the process of a connector keeps open.
 CONNECTIONS_MAX: Final = 8
+# Plugins whose modules a process keeps for the next call.
+KEPT_MAX: Final = 32
 TEXT_BYTES_MAX: Final = 1024 * 1024
-READ_TIMEOUT_MS: Final = 10_000
+# The time of a function that can only compute.
+COMPUTE_TIMEOUT_MS: Final = 10_000

@@ -20,7 +20,7 @@ TaskTypeName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")]
 _HANDLER = r"[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Handler = Annotated[str, Meta(pattern=f"^{_HANDLER}$", max_length=200)]
 LibraryName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-Kind = Literal["task", "connector", "format", "panel"]
+Kind = Literal["task", "connector", "format", "transform", "login", "panel"]
 KINDS: Final = get_args(Kind)
 # Kinds with handlers of tasks, which run as agents.
 AGENTS: Final = ("task", "connector")
@@ -75,6 +75,14 @@ class Format(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reader: Handler
 
 
+class Computation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A function that runs in a process that can only compute."""
+
+    # Takes the input of a task, and returns its output; or takes the claims of a login, and
+    # returns an object of further ones.
+    function: Handler
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The manifest of a plugin."""
 
@@ -88,6 +96,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tasks: dict[TaskTypeName, Handler] = msgspec.field(default_factory=dict)
     connection: Connection | None = None
     format: Format | None = None
+    transform: Computation | None = None
+    login: Computation | None = None
     panel: Panel | None = None
     # A function without parameters that raises if the plugin cannot work.
     self_test: Annotated[str, Meta(pattern=f"^({_HANDLER})?$", max_length=200)] = ""
@@ -108,13 +118,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return f"{self.package}-{self.version}-py3-none-any.whl"
 
     @property
+    def computes(self) -> str:
+        """The function that runs in a process that can only compute; empty without one."""
+        if self.format:
+            return self.format.reader
+        found = self.transform or self.login
+        return found.function if found else ""
+
+    @property
     def handlers(self) -> list[str]:
         """All functions that it names."""
-        found = [*self.tasks.values(), self.self_test]
+        found = [*self.tasks.values(), self.self_test, self.computes]
         if self.connection:
             found += [self.connection.open, self.connection.close]
-        if self.format:
-            found.append(self.format.reader)
         return list(filter(None, found))
 
 
@@ -156,6 +172,8 @@ def _check_parts(found: Manifest) -> None:
         "tasks": bool(found.tasks),
         "connection": found.connection is not None,
         "format": found.format is not None,
+        "transform": found.transform is not None,
+        "login": found.login is not None,
         "panel": found.panel is not None,
         "self_test": bool(found.self_test),
         "libraries": bool(found.libraries),
@@ -181,6 +199,8 @@ _PARTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "task": (("tasks",), _OF_AGENTS),
     "connector": (("tasks", "connection"), _OF_AGENTS),
     "format": (("format",), ("self_test",)),
+    "transform": (("transform",), ("self_test",)),
+    "login": (("login",), ("self_test",)),
     "panel": (("panel",), ("permissions.read",)),
 }
 

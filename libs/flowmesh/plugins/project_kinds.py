@@ -179,6 +179,81 @@ def test_the_self_test_passes() -> None:
 
 
 """
+_TRANSFORM_MANIFEST: Final = """name = "{name}"
+version = "0.1.0"
+kind = "transform"
+summary = "Write names with capitals."
+flowmesh = ">=0.2"
+self_test = "{package}.functions:self_test"
+
+# Definitions call it as `plugin:{name}`. It has no files and no network.
+[transform]
+function = "{package}.functions:transform"
+"""
+_TRANSFORM_FUNCTION: Final = '''"""The function of the plugin."""
+
+
+def transform(value: dict) -> dict:
+    """Return the input of a task with its name in capitals."""
+    return {{**value, "name": value["name"].title()}}
+
+
+def self_test() -> None:
+    """Raise if the function does not work; an upgrade that fails here is refused."""
+    transform({{"name": "ada"}})
+'''
+_TRANSFORM_IMPORTS: Final = """from pathlib import Path
+
+from {package}.functions import self_test, transform
+"""
+_TRANSFORM_TESTS: Final = """def test_a_name_gets_capitals() -> None:
+    given = {"name": "ada lovelace", "id": 1}
+    assert transform(given) == {"name": "Ada Lovelace", "id": 1}
+
+
+def test_the_self_test_passes() -> None:
+    self_test()
+
+
+"""
+_LOGIN_MANIFEST: Final = """name = "{name}"
+version = "0.1.0"
+kind = "login"
+summary = "Find the teams of a user in the groups of its directory."
+flowmesh = ">=0.2"
+self_test = "{package}.claims:self_test"
+
+# An identity provider names it as its hook. It has no files and no network.
+[login]
+function = "{package}.claims:claims"
+"""
+_LOGIN_CLAIMS: Final = '''"""The claims that the plugin adds to a login."""
+
+
+def claims(given: dict) -> dict:
+    """Return the claim `hook`: a rule of the provider reads `hook.teams`. An error refuses it."""
+    groups = given.get("groups", [])
+    return {{"teams": [each.removeprefix("team-") for each in groups if each.startswith("team-")]}}
+
+
+def self_test() -> None:
+    """Raise if the function does not work; an upgrade that fails here is refused."""
+    claims({{"groups": ["team-build"]}})
+'''
+_LOGIN_IMPORTS: Final = """from pathlib import Path
+
+from {package}.claims import claims, self_test
+"""
+_LOGIN_TESTS: Final = """def test_groups_become_teams() -> None:
+    assert claims({"groups": ["team-build", "printers"]}) == {"teams": ["build"]}
+    assert claims({}) == {"teams": []}
+
+
+def test_the_self_test_passes() -> None:
+    self_test()
+
+
+"""
 _PANEL_MANIFEST: Final = """name = "{name}"
 version = "0.1.0"
 kind = "panel"
@@ -225,6 +300,16 @@ PROJECTS: Final[Mapping[str, Parts]] = {
         {"plugin.toml": _FORMAT_MANIFEST, "{package}/reader.py": _FORMAT_READER},
         _FORMAT_IMPORTS,
         _FORMAT_TESTS,
+    ),
+    "transform": Parts(
+        {"plugin.toml": _TRANSFORM_MANIFEST, "{package}/functions.py": _TRANSFORM_FUNCTION},
+        _TRANSFORM_IMPORTS,
+        _TRANSFORM_TESTS,
+    ),
+    "login": Parts(
+        {"plugin.toml": _LOGIN_MANIFEST, "{package}/claims.py": _LOGIN_CLAIMS},
+        _LOGIN_IMPORTS,
+        _LOGIN_TESTS,
     ),
     "panel": Parts(
         {"plugin.toml": _PANEL_MANIFEST, "{package}/page.html": _PANEL_PAGE},

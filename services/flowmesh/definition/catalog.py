@@ -9,7 +9,7 @@ import orjson
 
 from flowmesh.api.definition.v1 import definition_pb2, plan_pb2
 from flowmesh.definition import limits
-from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checker
+from flowmesh.definition.checks.checking import NOTHING_CHECKED, Checked, Checker, Functions
 from flowmesh.definition.checks.compiled import CompilationCache, SourceText
 from flowmesh.definition.checks.references import References, visible_namespaces
 from flowmesh.definition.notices import Notices
@@ -54,7 +54,7 @@ SELECTOR_DIGITS_MAX = 12
 
 
 class DefinitionCatalog:
-    """Workflows and tasks of all namespaces."""
+    """Workflows and tasks of all namespaces; a quota of 0 workflows is unlimited."""
 
     def __init__(
         self,
@@ -63,14 +63,13 @@ class DefinitionCatalog:
         notices: Notices,
         metrics: Metrics,
         workflows_max: Callable[[str], int],
+        functions: Functions | None = None,
     ) -> None:
-        # The quota of a namespace; 0 is unlimited.
         self._workflows_max = workflows_max
-        self._store = store
-        self._notices = notices
+        self._store, self._notices = store, notices
         caches = CacheMetrics(metrics)
         self._compiled = CompilationCache(caches)
-        self.checker = Checker(store, self._compiled)
+        self.checker = Checker(store, self._compiled, functions)
         self._plans: Cache[PlanKey, plan_pb2.Plan] = Cache(
             "plan",
             caches,

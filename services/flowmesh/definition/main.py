@@ -10,6 +10,7 @@ from flowmesh.api.definition.v1 import (
     version_service_pb2_grpc,
 )
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
 from flowmesh.api.identity.v1.quota_service_pb2_grpc import QuotaServiceStub
 from flowmesh.audit import audit_relay
@@ -18,6 +19,7 @@ from flowmesh.definition.api.definition_server import DefinitionServer
 from flowmesh.definition.api.template_server import TemplateServer
 from flowmesh.definition.api.version_server import VersionServer
 from flowmesh.definition.catalog import DefinitionCatalog
+from flowmesh.definition.checks.plugin_functions import InstalledFunctions
 from flowmesh.definition.compatibility import Assessor
 from flowmesh.definition.dry_runs import DryRuns
 from flowmesh.definition.notices import Notices
@@ -64,6 +66,7 @@ async def serve_definitions(runtime: Runtime, stack: AsyncExitStack) -> None:
         notices=notices,
         metrics=runtime.metrics,
         workflows_max=lambda namespace: quotas.of(namespace).definitions,
+        functions=InstalledFunctions(runtime.stub(PluginServiceStub, "fleet")),
     )
     templates = Templates(store=store, catalog=catalog)
     versions = Versions(store=store, catalog=catalog, notices=notices)
@@ -78,7 +81,9 @@ async def serve_definitions(runtime: Runtime, stack: AsyncExitStack) -> None:
         insights=runtime.stub(InsightServiceStub, "orchestrator"),
     )
     runtime.serve(
-        DefinitionServer(catalog=catalog, texts=texts, dry_runs=dry_runs, optimizer=optimizer),
+        DefinitionServer(
+            catalog=catalog, texts=texts, dry_runs=dry_runs, optimizer=optimizer, store=store
+        ),
         definition_service_pb2_grpc.add_DefinitionServiceServicer_to_server,
         f"{PACKAGE}.DefinitionService",
     )

@@ -10,6 +10,7 @@ from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
 from flowmesh.api.execution.v1.meter_service_pb2_grpc import MeterServiceStub
 from flowmesh.api.fleet.v1 import fleet_service_pb2_grpc, plugin_service_pb2_grpc
 from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
+from flowmesh.api.identity.v1.provider_service_pb2_grpc import ProviderServiceStub
 from flowmesh.audit import audit_relay
 from flowmesh.egress import Egress, Policy
 from flowmesh.errors import FlowmeshError
@@ -83,7 +84,10 @@ async def run(runtime: Runtime) -> None:
             store=store,
             pins=PinStore(pool, call=call),
             catalogue=await stack.enter_async_context(_catalogue(runtime)),
-            usage=Usage(runtime.stub(DefinitionServiceStub, "definition")),
+            usage=Usage(
+                runtime.stub(DefinitionServiceStub, "definition"),
+                runtime.stub(ProviderServiceStub, IDENTITY),
+            ),
             reader=Reader(await stack.enter_async_context(Sandbox(children_max=1))),
         )
         runtime.serve(

@@ -85,6 +85,7 @@ PROVIDER_CERTIFICATE_CHARS_MAX: Final = 8_192
 # Of a session whose provider gives no refresh token to look after it.
 PROVIDER_SESSION_S: Final = 8 * 3_600
 PROVIDER_CALL_MS: Final = 5_000
+PROVIDER_HOOK_MS: Final = 5_000
 PROVIDER_DOCUMENT_BYTES_MAX: Final = 256 << 10
 PROVIDER_KEYS_MAX: Final = 100
 PROVIDER_TOKEN_BYTES_MAX: Final = 64 << 10

@@ -10,6 +10,7 @@ from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionSer
 from flowmesh.api.execution.v1.meter_service_pb2_grpc import MeterServiceStub
 from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
+from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1 import (
     access_service_pb2_grpc,
     audit_service_pb2_grpc,
@@ -65,6 +66,7 @@ from flowmesh.identity.login.providers import Providers
 from flowmesh.identity.loops import ExpiryLoop, SigningKeyLoop
 from flowmesh.identity.members import Members
 from flowmesh.identity.openid.client import OpenIdConnect
+from flowmesh.identity.openid.hooks import LoginHooks
 from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.permissions import Permissions
 from flowmesh.identity.principals import Principals
@@ -94,6 +96,7 @@ from flowmesh.identity.workspace.use import ProjectUse
 from flowmesh.identity.wrapping.loops import RewrapLoop
 from flowmesh.identity.wrapping.settings import open_wrapping
 from flowmesh.identity.wrapping.wrapping import Wrapping
+from flowmesh.plugins.calling import PluginFunctions
 from flowmesh.runtime import Runtime, StartError
 from flowmesh.runtime.data_keys import encrypting
 from flowmesh.runtime.loop import Loop
@@ -113,9 +116,9 @@ async def run(runtime: Runtime) -> None:
         egress = await stack.enter_async_context(Egress(policy))
         data_keys = DataKeys()
         database = Database(pool, call=audit_loop.call, keys=data_keys)
-        saml = Saml(await stack.enter_async_context(Sandbox()), runtime.clock)
+        sandbox = await stack.enter_async_context(Sandbox())
         wrapping = await open_wrapping(runtime, stack)
-        parts = _Parts(runtime, database, keys, egress, saml, wrapping)
+        parts = _Parts(runtime, database, keys, egress, sandbox, wrapping)
         await parts.tokens.rotate()
         runtime.serve(parts.access(), access_service_pb2_grpc.add_AccessServiceServicer_to_server)
         runtime.serve(parts.auth(), auth_service_pb2_grpc.add_AuthServiceServicer_to_server)
@@ -180,7 +183,7 @@ class _Parts:
         database: Database,
         keys: InstallationKeys,
         egress: Egress,
-        saml: Saml,
+        sandbox: Sandbox,
         wrapping: Wrapping,
     ) -> None:
         self._runtime, self._database = runtime, database
@@ -209,12 +212,15 @@ class _Parts:
         self.revocations = Revocations(runtime.bus, runtime.settings.bus_prefix)
         self.permissions = Permissions(tenants=self.tenants, users=self.users)
         self.logins = LoginStore(database)
-        self._oidc, self._saml = OpenIdConnect(egress), saml
+        self._oidc, self._saml = OpenIdConnect(egress), Saml(sandbox, runtime.clock)
+        plugins = runtime.stub(PluginServiceStub, "fleet")
+        self._hooks = LoginHooks(PluginFunctions("login", plugins, sandbox))
         self._provider_sessions = ProviderSessions(
             store=self.logins,
             sessions=self.sessions,
             oidc=self._oidc,
-            saml=saml,
+            saml=self._saml,
+            hooks=self._hooks,
             revocations=self.revocations,
             sealer=self._sealer,
             public_url=runtime.settings.public_url,
@@ -259,6 +265,7 @@ class _Parts:
             permissions=self.permissions,
             sessions=self._provider_sessions,
             oidc=self._oidc,
+            hooks=self._hooks,
             sealer=self._sealer,
             revocations=self.revocations,
         )
@@ -280,6 +287,7 @@ class _Parts:
             store=self.logins,
             oidc=self._oidc,
             saml=self._saml,
+            hooks=self._hooks,
             sessions=self._provider_sessions,
             accounts=self.accounts,
             attempts=self._attempts,

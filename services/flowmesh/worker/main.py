@@ -11,6 +11,7 @@ from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.api.execution.v1.model_usage_service_pb2_grpc import ModelUsageServiceStub
+from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from flowmesh.api.worker.v1.dispatch_service_pb2_grpc import DispatchServiceStub
@@ -30,6 +31,7 @@ from flowmesh.models.configured import configured
 from flowmesh.models.prices import Prices
 from flowmesh.models.rules import RulesProvider
 from flowmesh.models.selection import Providers
+from flowmesh.plugins.calling import PluginFunctions
 from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.runtime.names import REGISTRY
 from flowmesh.sandbox import CpuLedger, Sandbox
@@ -71,6 +73,7 @@ async def run(runtime: Runtime) -> None:
         guarded = GuardedSender(egress, breakers)
         databases = await stack.enter_async_context(_connections(settings.databases))
         channels = await stack.enter_async_context(Channels(egress))
+        python = await stack.enter_async_context(_interpreters(settings, cpu))
         services = _services(runtime)
         stack.push_async_callback(services.close)
         caller = ServiceCaller(GuardedCaller(channels, breakers), services, services.count)
@@ -79,7 +82,7 @@ async def run(runtime: Runtime) -> None:
                 egress=guarded,
                 sandbox=sandbox,
                 now_us=now_us,
-                python=await stack.enter_async_context(_interpreters(settings, cpu)),
+                python=python,
                 databases=databases,
                 caller=caller,
                 tools=McpClient(guarded, _mcp_servers(runtime).find),
@@ -88,6 +91,7 @@ async def run(runtime: Runtime) -> None:
                 publisher=_events(runtime),
                 messages=Messages(cast(Broker, runtime.stub(MessageServiceStub, "event"))),
                 log=runtime.log,
+                functions=_functions(runtime, python.sandbox),
             )
         )
         pool = BuiltinPool(
@@ -173,6 +177,10 @@ def _models(runtime: Runtime, egress: Egress) -> Providers:
 def _spending(runtime: Runtime) -> BookedUsage:
     calls = runtime.stub(ModelUsageServiceStub, "orchestrator")
     return BookedUsage(cast(UsageCalls, calls), runtime.settings)
+
+
+def _functions(runtime: Runtime, sandbox: Sandbox) -> PluginFunctions:
+    return PluginFunctions("transform", runtime.stub(PluginServiceStub, "fleet"), sandbox)
 
 
 def _services(runtime: Runtime) -> RegisteredServices:

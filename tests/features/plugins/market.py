@@ -132,6 +132,19 @@ class Shelf:
         headers = {"Flowmesh-Namespace": self.namespace}
         return await self.suite.request(method, f"/api/v1/{path}", body, headers=headers)
 
+    async def register(self, kind: str, name: str, spec: Any, **labels: str) -> Response:
+        """Register a resource, and delete it in the end."""
+        self._stored.add(name)
+        metadata = {"name": name, "labels": labels}
+        document = {"apiVersion": "workflow.io/v1", "kind": kind, "metadata": metadata}
+        return await self.call("POST", "workflows", {**document, "spec": spec})
+
+    async def removal(self, name: str) -> str:
+        """Return the sentence of a removal that is refused because of its users."""
+        refused = await self.call("DELETE", f"plugins/{name}")
+        assert (refused.status, refused.json["error"]["reason"]) == (409, "PLUGIN_IN_USE")
+        return str(refused.json["error"]["message"])
+
     async def installed(self, name: str, configuration: dict[str, Any]) -> dict[str, Any]:
         """Install a plugin, accept what it asks for, and return it once it is settled."""
         body = {"name": name, "configuration": configuration}
@@ -146,16 +159,13 @@ class Shelf:
         """Run a workflow with one task; return the answer of the run."""
         name = task.replace(".", "-")
         spec = {"type": task, "retry": {"maxAttempts": 1}, "secrets": list(secrets)}
-        self._stored.add(name)
+        return await self.run_task(name, spec, input)
+
+    async def run_task(self, name: str, spec: dict[str, Any], input: dict[str, Any]) -> Any:
+        """Run a workflow with a task of a spec; return the answer of the run."""
         graph = {"tasks": [{"id": "do", "taskRef": name, "input": input}]}
         for kind, content in (("WorkflowTask", spec), ("Workflow", graph)):
-            document = {
-                "apiVersion": "workflow.io/v1",
-                "kind": kind,
-                "metadata": {"name": name},
-                "spec": content,
-            }
-            answer = await self.call("POST", "workflows", document)
+            answer = await self.register(kind, name, content)
             assert answer.status < 300, answer.text
         return (await self.call("POST", f"workflows/{name}/execute", {"input": {}})).json
 
@@ -179,7 +189,8 @@ class Shelf:
             for path in (f"workflows/{name}", f"tasks/{name}"):
                 await self.call("DELETE", path)
         for each in (await self.call("GET", "plugins")).json["plugins"]:
-            answer = await self.call("DELETE", f"plugins/{each['name']}")
+            scope = "?allProjects=true" if each["allProjects"] else ""
+            answer = await self.call("DELETE", f"plugins/{each['name']}{scope}")
             assert answer.status == 204, answer.text
         await self.ended()
 

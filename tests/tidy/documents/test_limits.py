@@ -79,7 +79,8 @@ INTERNAL: dict[str, str] = {
         definition.limits.READINGS_CACHED_BYTES_MAX definition.limits.READINGS_CACHED_MAX
         definition.limits.VERSIONS_CACHED_BYTES_MAX definition.limits.VERSIONS_CACHED_MAX
         engine.state.state.REQUEST_IDS_MAX engine.state.state.STALE_TIMERS_MAX
-        executors.limits.COMPILED_PIPELINES_MAX worker.limits.TASKS_WITH_SECRETS_MAX
+        executors.limits.COMPILED_PIPELINES_MAX plugins.limits.KEPT_MAX
+        worker.limits.TASKS_WITH_SECRETS_MAX
         executors.limits.COMPILED_SPECS_MAX executors.limits.LOOP_BYTES_MAX
         expressions.conditions.PROMPT_INSTRUCTIONS_MAX
         sandbox.turns.NAMESPACES_MAX transforms.limits.INLINE_COST_MAX

@@ -35,7 +35,9 @@ async def test_tokens_of_providers_are_bounded() -> None:
 def test_a_login_is_completed_in_time(late_us: int) -> None:
     """Its cookie has the time of its start."""
     clock = Clock(LOGIN_S * 1_000_000 + late_us)
-    parts: Any = dict.fromkeys(("store", "oidc", "saml", "sessions", "accounts", "attempts"))
+    parts: Any = dict.fromkeys(
+        ("store", "oidc", "saml", "hooks", "sessions", "accounts", "attempts")
+    )
     made = logins.Logins(
         sealer=SEALER, pepper=b"", public_url="", clock=cast("Any", clock), **parts
     )

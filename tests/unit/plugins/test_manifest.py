@@ -84,6 +84,14 @@ def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
         ({"kind": "connector"}, "manifest.connection: a plugin of the kind connector has it"),
         ({"kind": "connector", "connection": {"open": "os:open"}}, "is not in the package mail"),
         ({"kind": "format", "tasks": {}}, "manifest.format: a plugin of the kind format has it"),
+        (
+            {"kind": "transform", "tasks": {}, "permissions": {}},
+            "manifest.transform: a plugin of the kind transform has it",
+        ),
+        (
+            {"kind": "transform", "tasks": {}, "transform": {"function": "mail:f"}},
+            "permissions.connect: a plugin of the kind transform has none",
+        ),
         (OWN | {"panel": PANEL | {"page": "other/page.html"}}, "is not in the package mail"),
         (OWN | {"panel": PANEL | {"page": "mail/../page.html"}}, "page"),
         (OWN | {"panel": PANEL | {"places": []}}, "places"),

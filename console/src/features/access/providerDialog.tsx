@@ -32,6 +32,7 @@ interface Form {
   sloUrl: string;
   certificates: string;
   linkByEmail: boolean;
+  hook: string;
   disabled: boolean;
 }
 
@@ -107,6 +108,12 @@ export function ProviderDialog({ company, places, provider, close }: Props) {
       ) : (
         <OidcFields form={form} change={change} kept={!!provider?.hasSecret} />
       )}
+      <TextField
+        label={say("providers.hook")}
+        hint={say("providers.hookHint")}
+        value={form.hook}
+        change={(hook) => change({ hook })}
+      />
       <Rules rules={rules} places={places} change={setRules} />
       <label className={styles.check}>
         <input
@@ -198,13 +205,14 @@ function formOf(provider: IdentityProviderValue | undefined): Form {
     sloUrl: provider?.sloUrl ?? "",
     certificates: provider?.certificates.join("\n") ?? "",
     linkByEmail: provider?.linkByEmail ?? false,
+    hook: provider?.hook ?? "",
     disabled: provider?.disabled ?? false,
   };
 }
 
 /** The request of a form; a protocol has no settings of the other one. */
 function requestOf(form: Form, rules: readonly RoleRule[]): IdentityProviderRequest {
-  const { name, kind, issuer, clientId, linkByEmail, disabled } = form;
+  const { name, kind, issuer, clientId, linkByEmail, hook, disabled } = form;
   const own =
     kind === "saml"
       ? {
@@ -219,6 +227,7 @@ function requestOf(form: Form, rules: readonly RoleRule[]): IdentityProviderRequ
     issuer: issuer.trim(),
     clientId: clientId.trim(),
     linkByEmail,
+    hook: hook.trim(),
     disabled,
     rules: [...rules],
     ...own,

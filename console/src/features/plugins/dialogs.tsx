@@ -9,6 +9,7 @@ import { say } from "@/model/messages";
 import type { Json, JsonSchema } from "@/model/schema";
 import { SchemaForm } from "@/values/schemaForm";
 import { GrantingDialog } from "./granting";
+import styles from "./page.module.css";
 import { Words } from "./words";
 
 type Configuration = Record<string, unknown>;
@@ -23,24 +24,36 @@ export function InstallDialog({ entries, close }: InstallProps) {
   const [version, setVersion] = useState(entries[0]?.version ?? "");
   const [value, setValue] = useState<Json | undefined>({});
   const [checked, setChecked] = useState(false);
+  const [shared, share] = useState(false);
   const entry = entries.find((each) => each.version === version);
   if (!entry) return null;
+  // Agents are those of one project, and a login is of none.
+  const { kind } = entry;
+  const choice = kind !== "task" && kind !== "connector" && kind !== "login";
+  const allProjects = kind === "login" || (choice && shared);
   const send = (accepted: string[]) => {
     setChecked(true);
     const configuration = (value ?? {}) as Configuration;
-    const body = { name: entry.name, version, configuration, accepted };
+    const body = { name: entry.name, version, configuration, accepted, allProjects };
     return write("POST /api/v1/plugins", { body });
   };
   return (
     <GrantingDialog
       title={say("plugins.installTitle", { name: entry.name })}
       label={say("plugins.install")}
-      asking={JSON.stringify([version, value])}
+      asking={JSON.stringify([version, value, allProjects])}
       close={close}
       send={send}
     >
       <p>{entry.summary}</p>
       <Versions entries={entries} value={version} change={setVersion} />
+      {choice && (
+        <label className={styles.check}>
+          <input type="checkbox" checked={shared} onChange={() => share(!shared)} />
+          {say("plugins.share")}
+        </label>
+      )}
+      {kind === "login" && <p className="muted">{say("plugins.ofLogins")}</p>}
       <p>{say(entry.permissions.length > 0 ? "plugins.asks" : "plugins.asksNothing")}</p>
       {entry.permissions.length > 0 && <Words of={entry.permissions} />}
       <SchemaForm
@@ -81,7 +94,8 @@ export function ConfigureDialog({ plugin: { name, ...plugin }, close }: Props) {
   const [checked, setChecked] = useState(false);
   const send = (accepted: string[]) => {
     setChecked(true);
-    const body = { configuration: (value ?? {}) as Configuration, accepted };
+    const { allProjects } = plugin;
+    const body = { configuration: (value ?? {}) as Configuration, accepted, allProjects };
     return write("POST /api/v1/plugins/{name}:configure", { path: { name }, body });
   };
   return (
@@ -102,7 +116,7 @@ export function ConfigureDialog({ plugin: { name, ...plugin }, close }: Props) {
   );
 }
 
-export function UpgradeDialog({ plugin: { name, version: own }, close }: Props) {
+export function UpgradeDialog({ plugin: { name, version: own, allProjects }, close }: Props) {
   const catalogue = useQuery({
     queryKey: ["plugins", "versions", name],
     queryFn: ({ signal }) => read("/api/v1/plugin-catalogue", { query: { query: name }, signal }),
@@ -112,8 +126,10 @@ export function UpgradeDialog({ plugin: { name, version: own }, close }: Props) 
   );
   const [chosen, setChosen] = useState<string>();
   const version = chosen ?? entries[0]?.version;
-  const send = (accepted: string[]) =>
-    write("POST /api/v1/plugins/{name}:upgrade", { path: { name }, body: { version, accepted } });
+  const send = (accepted: string[]) => {
+    const body = { version, accepted, allProjects };
+    return write("POST /api/v1/plugins/{name}:upgrade", { path: { name }, body });
+  };
   return (
     <GrantingDialog
       title={say("plugins.upgradeTitle", { name, version: own })}
@@ -135,11 +151,11 @@ export function UpgradeDialog({ plugin: { name, version: own }, close }: Props) 
   );
 }
 
-export function PinDialog({ plugin: { name, pinned }, close }: Props) {
+export function PinDialog({ plugin: { name, pinned, allProjects }, close }: Props) {
   const client = useQueryClient();
   const label = say(pinned ? "plugins.unpin" : "plugins.pin");
   const send = async (key: string) => {
-    const body = { pinned: !pinned };
+    const body = { pinned: !pinned, allProjects };
     await write("POST /api/v1/plugins/{name}:pin", { path: { name }, body, key });
     await client.invalidateQueries({ queryKey: ["plugins"] });
     close();
@@ -157,10 +173,10 @@ export function PinDialog({ plugin: { name, pinned }, close }: Props) {
   );
 }
 
-export function RemoveDialog({ plugin: { name }, close }: Props) {
+export function RemoveDialog({ plugin: { name, allProjects }, close }: Props) {
   const client = useQueryClient();
   const send = async (key: string) => {
-    await write("DELETE /api/v1/plugins/{name}", { path: { name }, key });
+    await write("DELETE /api/v1/plugins/{name}", { path: { name }, query: { allProjects }, key });
     await client.invalidateQueries({ queryKey: ["plugins"] });
     close();
   };

@@ -126,7 +126,7 @@ function installedColumns(ask: (asking: Asking) => void): readonly Column<Plugin
       as: "numbers",
       cell: (row) => `${row.version}${row.pinned ? ` ${say("plugins.pinned")}` : ""}`,
     },
-    { head: say("plugins.kind"), cell: ({ kind }) => KINDS[kind] },
+    { head: say("plugins.kind"), cell: kindOf },
     { head: say("plugins.state"), cell: ({ state }) => <Status status={STATES[state]} /> },
     {
       head: say("plugins.ready"),
@@ -160,6 +160,10 @@ function installedColumns(ask: (asking: Asking) => void): readonly Column<Plugin
   ];
 }
 
+function kindOf({ kind, allProjects }: PluginValue): string {
+  return allProjects ? `${KINDS[kind]}, ${say("plugins.allProjects")}` : KINDS[kind];
+}
+
 function problemOf({ state, problem }: PluginValue): string {
   if (!problem) return "–";
   return state === "went_back" ? `${say("plugins.wentBack")} ${problem}` : problem;
@@ -178,6 +182,8 @@ const KINDS: Record<PluginValue["kind"], string> = {
   task: say("plugins.kindTask"),
   connector: say("plugins.kindConnector"),
   format: say("plugins.kindFormat"),
+  transform: say("plugins.kindTransform"),
+  login: say("plugins.kindLogin"),
   panel: say("plugins.kindPanel"),
 };
 

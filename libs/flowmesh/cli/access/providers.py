@@ -45,6 +45,9 @@ class Settings:
         bool | None,
         Parameter(help="Let users with a password and the same verified address move here."),
     ] = None
+    hook: Annotated[
+        str | None, Parameter(help="Plugin of the kind login that adds claims; empty is none.")
+    ] = None
     scope: Annotated[
         tuple[str, ...], Parameter(negative="", help="Scope besides openid; repeatable.")
     ] = ()
@@ -195,6 +198,8 @@ def _change(settings: pb.ProviderSettings, given: Settings) -> None:
         settings.certificates[:] = [each.read_text() for each in given.certificate]
     if given.link_by_email is not None:
         settings.link_by_email = given.link_by_email
+    if given.hook is not None:
+        settings.hook = given.hook
     if given.scope:
         settings.scopes[:] = given.scope
     if given.rule:

@@ -33,6 +33,10 @@ Accept = Annotated[
 Yes = Annotated[bool, Parameter(negative="", help="Grant all permissions that it asks for.")]
 Version = Annotated[str, Parameter(help="Version; by default the newest.")]
 Wait = Annotated[bool, Parameter(negative="", help="Wait until its agents are ready, or fail.")]
+AllProjects = Annotated[
+    bool,
+    Parameter(negative="", help="For all projects; needs the role admin in the installation."),
+]
 POLL_S: Final = 0.5
 WAIT_S: Final = 90.0
 
@@ -69,6 +73,7 @@ async def install(
     accept: Accept = None,
     yes: Yes = False,
     wait: Wait = False,
+    all_projects: AllProjects = False,
     common: Common = COMMON,
 ) -> int:
     """Install a plugin from the catalogue; its permissions are shown before."""
@@ -81,6 +86,7 @@ async def install(
                 version=version,
                 configuration=configuration,
                 accepted=accepted,
+                all_projects=all_projects,
             )
             return _plugin(await client.caller.call(_stub(client).InstallPlugin, request))
 
@@ -97,8 +103,9 @@ async def list_plugins(*, common: Common = COMMON) -> None:
     output.table(
         found,
         _document,
-        "NAME VERSION STATE READY PINNED TASKS PROBLEM",
+        "NAME VERSION KIND FOR STATE READY PINNED TASKS PROBLEM",
         none="The namespace has no plugins.",
+        FOR=_extent,
         STATE=_state,
         READY=lambda each: f"{each.ready}/{each.wanted}",
         PINNED=lambda each: "yes" if each.pinned else "-",
@@ -116,7 +123,9 @@ async def show(name: PluginName, /, *, common: Common = COMMON) -> None:
         output.document(_document(found))
         return
     output.line(f"{name} {found.version}: {_state(found)}, {found.ready} of {found.wanted} agents")
-    output.line(f"  tasks {', '.join(found.task_types)}")
+    output.line(f"  {found.kind}, for {_extent(found)}")
+    if found.task_types:
+        output.line(f"  tasks {', '.join(found.task_types)}")
     for each in found.permissions:
         output.line(f"  may {each}")
     output.line(f"  configuration {found.configuration}")
@@ -134,6 +143,7 @@ async def configure(
     accept: Accept = None,
     yes: Yes = False,
     wait: Wait = False,
+    all_projects: AllProjects = False,
     common: Common = COMMON,
 ) -> int:
     """Replace the configuration of a plugin."""
@@ -145,6 +155,7 @@ async def configure(
                 name=name,
                 configuration=configuration,
                 accepted=accepted,
+                all_projects=all_projects,
             )
             return _plugin(await client.caller.call(_stub(client).ConfigurePlugin, request))
 
@@ -161,6 +172,7 @@ async def upgrade(
     accept: Accept = None,
     yes: Yes = False,
     wait: Wait = False,
+    all_projects: AllProjects = False,
     common: Common = COMMON,
 ) -> int:
     """Replace the version of a plugin; one that fails its self-test goes back."""
@@ -168,7 +180,11 @@ async def upgrade(
 
         async def send(accepted: list[str]) -> plugin_pb2.Plugin:
             request = pb.UpgradePluginRequest(
-                namespace=client.namespace, name=name, version=version, accepted=accepted
+                namespace=client.namespace,
+                name=name,
+                version=version,
+                accepted=accepted,
+                all_projects=all_projects,
             )
             return _plugin(await client.caller.call(_stub(client).UpgradePlugin, request))
 
@@ -177,14 +193,23 @@ async def upgrade(
 
 
 @command
-async def pin(name: PluginName, /, *, off: Flag = False, common: Common = COMMON) -> int:
+async def pin(
+    name: PluginName,
+    /,
+    *,
+    off: Flag = False,
+    all_projects: AllProjects = False,
+    common: Common = COMMON,
+) -> int:
     """Refuse upgrades of a plugin.
 
     Args:
         off: Admit upgrades again.
     """
     async with connected(common) as client:
-        request = pb.PinPluginRequest(namespace=client.namespace, name=name, pinned=not off)
+        request = pb.PinPluginRequest(
+            namespace=client.namespace, name=name, pinned=not off, all_projects=all_projects
+        )
         return _shown(_plugin(await client.caller.call(_stub(client).PinPlugin, request)))
 
 
@@ -211,10 +236,14 @@ async def read_text(
 
 
 @command
-async def remove(name: PluginName, /, *, common: Common = COMMON) -> None:
-    """Remove a plugin; refused while definitions have its task types."""
+async def remove(
+    name: PluginName, /, *, all_projects: AllProjects = False, common: Common = COMMON
+) -> None:
+    """Remove a plugin; refused while definitions use it."""
     async with connected(common) as client:
-        request = pb.RemovePluginRequest(namespace=client.namespace, name=name)
+        request = pb.RemovePluginRequest(
+            namespace=client.namespace, name=name, all_projects=all_projects
+        )
         await client.caller.call(_stub(client).RemovePlugin, request)
     output.result({"name": name, "removed": True}, f"{name} is removed")
 
@@ -272,6 +301,10 @@ def _shown(found: plugin_pb2.Plugin) -> int:
     output.result(_document(found), text)
     bad = (plugin_pb2.PLUGIN_STATE_WENT_BACK, plugin_pb2.PLUGIN_STATE_FAILED)
     return exit_codes.FAILED if found.state in bad else exit_codes.DONE
+
+
+def _extent(found: plugin_pb2.Plugin) -> str:
+    return "all projects" if found.all_projects else "this project"
 
 
 def _state(found: plugin_pb2.Plugin) -> str:

@@ -1,5 +1,7 @@
 """Schemas of the resources `Workflow` and `WorkflowTask` of `workflow.io/v1`."""
 
+from itertools import combinations
+
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.bodies import POLICY, TIMEOUT, bodies
 from flowmesh.definitions.editor.calls import cache_schema
@@ -27,6 +29,7 @@ from flowmesh.definitions.editor.parts import (
 )
 from flowmesh.definitions.editor.shared import (
     PERMISSIONS,
+    TRANSFORM_MEMBERS,
     of_graphs,
     of_tasks,
     of_workflows,
@@ -83,7 +86,6 @@ _APPROVAL = members(
     },
     text="Waits for approvals by people.",
 )
-_CODE = code("JavaScript that returns the output.")
 _CONDITION = text(
     limits.CODE_CHARACTERS_MAX, "CEL over input and tasks; must hold for the node to run."
 )
@@ -164,8 +166,11 @@ def task_schema() -> Schema:
 
 def transform_parameters(more: bool) -> Schema:
     return {
-        **optional({"code": _CODE, "pipeline": {"type": "array"}}, more=more),
-        "not": {"type": "object", "required": ["code", "pipeline"]},
+        **optional(TRANSFORM_MEMBERS, more=more),
+        "not": {
+            "type": "object",
+            "anyOf": [{"required": list(each)} for each in combinations(TRANSFORM_MEMBERS, 2)],
+        },
     }
 
 

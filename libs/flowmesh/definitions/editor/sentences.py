@@ -72,6 +72,7 @@ _MEMBERS: Final[Mapping[str, str]] = {
     "headers": "Headers by name; values are templates.",
     "body": "The body; templates, sent as JSON unless it is a string.",
     "config": "The configuration of the type.",
+    "transform.function": "The function of a [plugin](plugins.md) of the kind `transform`.",
     "transform.pipeline": "Operations, applied in order: see [transforms](transforms.md).",
     "duration": "The duration of the wait, optionally a template.",
     "webhook.payload": "The body; templates.",

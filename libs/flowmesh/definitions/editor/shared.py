@@ -1,5 +1,6 @@
 """Schemas shared by the native formats: start policy, limits, policies, variables."""
 
+from flowmesh.contract.plugin_functions import PATTERN
 from flowmesh.definitions import limits
 from flowmesh.definitions.editor.parts import (
     DURATION,
@@ -8,6 +9,7 @@ from flowmesh.definitions.editor.parts import (
     Schema,
     anything,
     choice,
+    code,
     described,
     duration,
     flag,
@@ -23,6 +25,13 @@ from flowmesh.definitions.formats.native.outcomes import ON_FAILURE, ORDERS, POL
 from flowmesh.definitions.formats.variables import NAME
 from flowmesh.definitions.model import StartConflict
 
+CODE = code("JavaScript that returns the output.")
+# A transform has one of them.
+TRANSFORM_MEMBERS: dict[str, Schema] = {
+    "code": CODE,
+    "pipeline": {"type": "array"},
+    "function": {"type": "string", "pattern": PATTERN, "examples": ["plugin:title-case"]},
+}
 _SEARCH: dict[str, Schema] = {
     "searchAttributes": described(
         "Search attributes of executions, as attr.<name>.",

@@ -22,7 +22,13 @@ from flowmesh.definitions.editor.parts import (
     url,
     whole,
 )
-from flowmesh.definitions.editor.shared import of_tasks, of_workflows, outcomes
+from flowmesh.definitions.editor.shared import (
+    CODE,
+    TRANSFORM_MEMBERS,
+    of_tasks,
+    of_workflows,
+    outcomes,
+)
 from flowmesh.definitions.formats.common import SCRIPTS
 from flowmesh.definitions.formats.steps import ACTIONS
 from flowmesh.definitions.model import Priority
@@ -30,7 +36,6 @@ from flowmesh.tasktypes.builtin.control import NOOP
 
 _DESCRIPTION = text(limits.DESCRIPTION_CHARACTERS_MAX)
 _TIMEOUT_MS = whole(limits.TIMEOUT_MS_MIN, limits.TIMEOUT_MS_MAX, "In ms.")
-_CODE = code("JavaScript that returns the output.")
 _ACTIONS = {action: each for action, each in ACTIONS.items() if action}
 _DURATION: Schema = {
     "anyOf": [
@@ -42,15 +47,14 @@ _DURATION: Schema = {
 
 
 def transform_parameters(more: bool) -> Schema:
-    params: dict[str, Schema] = {"code": _CODE, "pipeline": {"type": "array"}, "inputKey": text()}
     return {
-        **members(params, more=more),
-        "oneOf": [{"required": ["code"]}, {"required": ["pipeline"]}],
+        **members({**TRANSFORM_MEMBERS, "inputKey": text()}, more=more),
+        "oneOf": [{"required": [each]} for each in TRANSFORM_MEMBERS],
     }
 
 
 def function_parameters(more: bool) -> Schema:
-    return members({"code": _CODE, "language": choice(SCRIPTS, SCRIPTS[0])}, "code", more=more)
+    return members({"code": CODE, "language": choice(SCRIPTS, SCRIPTS[0])}, "code", more=more)
 
 
 def condition_parameters(more: bool) -> Schema:

@@ -1,5 +1,8 @@
 """Parts that several formats read alike: retry policies, callbacks, HTTP requests."""
 
+import re
+
+from flowmesh.contract import plugin_functions
 from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
 from flowmesh.definitions.constant_parts import check_url
@@ -29,6 +32,29 @@ def node_list(reader: Reader, key: str, what: str = "workflow") -> list[Json]:
     if not nodes and isinstance(reader.raw(key), list):
         reader.problems.add("GRAPH_EMPTY", f"a {what} needs at least one node", path)
     return nodes
+
+
+def transform_config(reader: Reader) -> dict[str, Json]:
+    """Return the code, the pipeline or the function of a transform; empty without one."""
+    config: dict[str, Json] = {}
+    if reader.has("code"):
+        config["code"] = reader.required_text("code", "JavaScript that returns the output")
+    if reader.has("pipeline"):
+        config["pipeline"] = reader.items("pipeline")
+    if reader.has("function"):
+        config["function"] = _plugin_function(reader)
+    if len(config) > 1:
+        message = f"a transform has one of {', '.join(config)}, not {len(config)} of them"
+        path = (*reader.path, next(iter(config)))
+        reader.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    return config
+
+
+def _plugin_function(reader: Reader) -> str:
+    found = reader.text("function")
+    if isinstance(reader.raw("function"), str) and not re.match(plugin_functions.PATTERN, found):
+        reader.wrong("function", "the function of a plugin, such as plugin:title-case")
+    return found
 
 
 def retry_of(

@@ -13,6 +13,7 @@ from flowmesh.definitions.formats.common import (
     method_of,
     node_list,
     retry_of,
+    transform_config,
     url_of,
 )
 from flowmesh.definitions.formats.native import calls
@@ -195,14 +196,8 @@ def read_delay(params: Reader) -> dict[str, Json]:
 
 
 def read_transform(params: Reader) -> dict[str, Json]:
-    config: dict[str, Json] = {}
-    if params.has("pipeline"):
-        config["pipeline"] = params.items("pipeline")
-        params.has("code")
-        if "code" in params.value:
-            message = "a transform has either code or a pipeline, not both"
-            params.problems.add("DEFINITION_INVALID", message, (*params.path, "code"), at_key=True)
-    else:
+    config = transform_config(params)
+    if not config:
         config["code"] = _code(params)
     if key := params.text("inputKey"):
         config["input_key"] = key

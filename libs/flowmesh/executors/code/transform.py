@@ -1,21 +1,25 @@
-"""`transform`: reshapes data by JavaScript or by a pipeline of named operations."""
+"""`transform`: reshapes data by JavaScript, a pipeline of operations, or a plugin."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.contract.json_value import Json
+from flowmesh.contract.plugin_functions import plugin_of
+from flowmesh.errors import FlowmeshError, NotFound
 from flowmesh.executors.base import AnyStep, Attempt, Executor, Output, Step
 from flowmesh.executors.code.javascript import (
     CodeStep,
     code_of,
+    picked,
     sandbox_failures,
     sandbox_timeout_ms,
 )
-from flowmesh.executors.failures import TaskFailure, invalid
+from flowmesh.executors.failures import NETWORK, TaskFailure, invalid
 from flowmesh.executors.limits import COMPILED_PIPELINES_MAX, LOOP_BYTES_MAX
 from flowmesh.sandbox import Sandbox
 from flowmesh.transforms import (
@@ -31,6 +35,36 @@ from flowmesh.transforms import (
     transformed_inline,
     transformed_remotely,
 )
+
+
+class Functions(Protocol):
+    """The functions of installed plugins."""
+
+    async def call(self, namespace: str, plugin: str, value: Json, timeout_ms: int) -> Json:
+        """Return the result of a function. Raises SandboxFailure, Overloaded and FlowmeshError."""
+
+
+class FunctionStep(Step):
+    """The function of a plugin, applied to the context or one member of it."""
+
+    def __init__(self, reference: str, input_key: str, functions: Functions | None) -> None:
+        self._plugin, self._input_key = plugin_of(reference), input_key
+        self._functions = functions
+
+    async def run(self, attempt: Attempt) -> Output:
+        if self._functions is None:
+            raise invalid("no plugins are installed here; mock the task in a dry run")
+        value = picked(attempt.value, self._input_key)
+        try:
+            with sandbox_failures():
+                found = await self._functions.call(
+                    attempt.task.namespace, self._plugin, value, sandbox_timeout_ms(attempt)
+                )
+        except NotFound as error:
+            raise invalid(error.message, reason=error.reason) from error
+        except FlowmeshError as error:
+            raise TaskFailure(NETWORK, error.message) from error
+        return Output.of(found)
 
 
 class PipelineStep(Step):
@@ -84,7 +118,7 @@ class Pipelines:
         return found
 
 
-def transform_executor(sandbox: Sandbox) -> Executor:
+def transform_executor(sandbox: Sandbox, functions: Functions | None = None) -> Executor:
     """Return the executor of `transform`."""
     pipelines = Pipelines()
 
@@ -92,6 +126,8 @@ def transform_executor(sandbox: Sandbox) -> Executor:
         input_key = str(config.get("input_key") or "")
         if "code" in config:
             return CodeStep(code_of(config), input_key, sandbox)
+        if "function" in config:
+            return FunctionStep(str(config["function"]), input_key, functions)
         if "pipeline" in config:
             return PipelineStep(config["pipeline"], input_key, sandbox)
         return GivenPipelineStep(pipelines, sandbox)

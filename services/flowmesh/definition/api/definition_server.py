@@ -18,6 +18,7 @@ from flowmesh.definition.api.requests import author_of, durations_of, request_id
 from flowmesh.definition.catalog import DefinitionCatalog
 from flowmesh.definition.dry_runs import DryRuns
 from flowmesh.definition.optimizing.optimizer import Optimizer
+from flowmesh.definition.storage.store import DefinitionStore
 from flowmesh.definition.texts import WorkflowTexts
 from flowmesh.definitions import errors_in, warnings_in
 from flowmesh.rpc import namespace_of, valid_id
@@ -35,11 +36,13 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
         texts: WorkflowTexts,
         dry_runs: DryRuns,
         optimizer: Optimizer,
+        store: DefinitionStore,
     ) -> None:
         self._catalog = catalog
         self._texts = texts
         self._dry_runs = dry_runs
         self._optimizer = optimizer
+        self._store = store
 
     async def Apply(self, request: pb.ApplyRequest, context: Context) -> pb.ApplyResponse:
         applied, checked = await self._catalog.apply(
@@ -227,6 +230,11 @@ class DefinitionServer(definition_service_pb2_grpc.DefinitionServiceServicer):
             token=request.page_token,
         )
         return pb.ListTaskVersionsResponse(versions=map(task_message, page), next_page_token=token)
+
+    async def ListNamespaces(
+        self, request: pb.ListNamespacesRequest, context: Context
+    ) -> pb.ListNamespacesResponse:
+        return pb.ListNamespacesResponse(namespaces=await self._store.namespaces())
 
     async def ListTaskUsages(
         self, request: pb.ListTaskUsagesRequest, context: Context

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Protocol
 
 import orjson
 
@@ -53,12 +54,22 @@ class Checked:
 NOTHING_CHECKED = Checked((), {}, (), ())
 
 
+class Functions(Protocol):
+    """The functions of plugins that a namespace has."""
+
+    async def missing(self, namespace: str, reading: Reading) -> tuple[Problem, ...]:
+        """Return an error for each function of a source that is not installed."""
+
+
 class Checker:
     """Checks sources against the stored definitions; stores nothing."""
 
-    def __init__(self, store: DefinitionStore, compiled: CompilationCache) -> None:
+    def __init__(
+        self, store: DefinitionStore, compiled: CompilationCache, functions: Functions | None
+    ) -> None:
         self._store = store
         self._compiled = compiled
+        self._functions = functions
 
     async def check(self, namespace: str, text: SourceText) -> Checked:
         """Check a source, and the stored workflows that use the tasks it changes."""
@@ -73,6 +84,8 @@ class Checker:
             lambda: check(reading, references, references.problem_with),
         )
         problems = [*reading.problems, *found]
+        if self._functions is not None:
+            problems += await self._functions.missing(namespace, reading)
         if current() is not None and not errors_in(problems):
             problems += plain_secrets(reading)
         resolved = {ref: stored[ref].resolved for ref in refs - own.keys() if ref in stored}

@@ -14,6 +14,9 @@ where workflows.namespace = :namespace and workflows.id = any(:ids::text[])
 order by workflows.id
 for update of workflows;
 
+-- name: namespaces()
+select namespace from workflows where live union select namespace from tasks where live;
+
 -- name: count-workflows(namespace)$
 select count(*) from workflows where namespace = :namespace and live;
 

@@ -67,6 +67,10 @@ class DefinitionStore:
         row = await self._sql.request_answer(self._pool, namespace=namespace, request_id=request.id)
         return answer_of(row, request)
 
+    async def namespaces(self) -> list[str]:
+        """Return the namespaces that have workflows or tasks."""
+        return [row["namespace"] async for row in self._sql.namespaces(self._pool)]
+
     # --- workflows ---
 
     async def version_number(

@@ -8,6 +8,7 @@ import msgspec
 
 from flowmesh.access.owners import Owner
 from flowmesh.api.fleet.v1 import agent_pb2, plugin_pb2
+from flowmesh.api.fleet.v1 import plugin_service_pb2 as pb
 from flowmesh.contract.nouns import counted
 from flowmesh.errors import Conflict, FlowmeshError, NotFound, Violation, WrongState
 from flowmesh.fleet.fleet import Fleet
@@ -19,6 +20,7 @@ from flowmesh.fleet.storage.records import SpecRow
 from flowmesh.fleet.storage.store import FleetStore
 from flowmesh.plugins.catalogue import Catalogue, Entry
 from flowmesh.plugins.manifest import (
+    AGENTS,
     Permissions,
     check_runs_on,
     configured,
@@ -58,34 +60,42 @@ class Plugins:
         ]
 
     async def list(self, namespace: str) -> list[plugin_pb2.Plugin]:
-        """Return the plugins of a namespace by name."""
-        pinned = await self._pins.pinned(namespace)
-        found = [
-            specs.plugin_message(row, pinned=specs.manifest_in(row).name in pinned)
-            for row in await self._store.specs(namespace)
-            if row.owner == specs.OWNER
-        ]
-        return sorted(found, key=lambda each: each.name)
+        """Return the plugins of a namespace by name, with those of all projects."""
+        found: dict[str, plugin_pb2.Plugin] = {}
+        for place in (specs.EVERYWHERE, namespace):
+            pinned = await self._pins.pinned(place)
+            for row in await self._store.specs(place):
+                if row.owner == specs.OWNER:
+                    name = specs.manifest_in(row).name
+                    found[name] = specs.plugin_message(row, pinned=name in pinned)
+        return [found[name] for name in sorted(found)]
 
     async def get(self, namespace: str, name: str) -> plugin_pb2.Plugin:
         row = await self._row(namespace, name)
-        pinned = name in await self._pins.pinned(namespace)
+        pinned = name in await self._pins.pinned(row.namespace)
         return specs.plugin_message(row, pinned=pinned)
+
+    async def function(
+        self, namespace: str, name: str, kind: str, digest: str
+    ) -> pb.GetPluginFunctionResponse:
+        """Return the function of a plugin of a kind, with modules unless the digest is theirs."""
+        row = await self._of_kind(namespace, name, kind)
+        found = specs.function_in(row)
+        is_known = digest == specs.digest_in(row)
+        return pb.GetPluginFunctionResponse(
+            digest=specs.digest_in(row),
+            handler=found.handler,
+            modules={} if is_known else found.modules,
+        )
 
     async def page(self, namespace: str, name: str) -> str:
         """Return the HTML page of a panel."""
-        page = specs.page_in(await self._row(namespace, name))
-        if not page:
-            raise NotFound("PLUGIN_NOT_FOUND", f"{name} is installed, and is no panel")
-        return page
+        return specs.page_in(await self._of_kind(namespace, name, "panel"))
 
     async def read(self, namespace: str, name: str, text: str) -> str:
         """Return the native documents that a format reads from a text, as JSON."""
-        row = await self._row(namespace, name)
-        form = specs.manifest_in(row).format
-        if form is None:
-            raise NotFound("PLUGIN_NOT_FOUND", f"{name} is installed, and is no format")
-        return await self._reader.read(form, specs.modules_in(row), text)
+        row = await self._of_kind(namespace, name, "format")
+        return await self._reader.read(name, specs.function_in(row), text)
 
     async def install(
         self,
@@ -96,11 +106,11 @@ class Plugins:
         accepted: Collection[str],
     ) -> plugin_pb2.Plugin:
         """Install a version of a plugin that the namespace does not have."""
-        found = await self._store.spec((namespace, specs.spec_name(name)))
-        if found is not None and not found.deleted:
+        if await self._found(namespace, name) is not None:
             text = f"{name} is installed; upgrade or configure it instead"
             raise Conflict("PLUGIN_EXISTS", text)
         entry = await self._catalogue.find(name, version)
+        _check_place(namespace, entry)
         spec = await self._spec(entry, configuration, accepted)
         return await self._apply(namespace, entry, spec)
 
@@ -108,11 +118,12 @@ class Plugins:
         self, namespace: str, name: str, version: str, accepted: Collection[str]
     ) -> plugin_pb2.Plugin:
         """Replace the version of a plugin; it keeps its configuration and its permissions."""
-        row = await self._row(namespace, name)
+        row = await self._own(namespace, name)
         if name in await self._pins.pinned(namespace):
             text = f"{name} is pinned to {specs.manifest_in(row).version}; unpin it first"
             raise WrongState("PLUGIN_PINNED", text)
         entry = await self._catalogue.find(name, version)
+        _check_place(namespace, entry)
         has = {*accepted, *specs.granted_in(row)}
         spec = await self._spec(entry, specs.configuration_in(row), has, row.replicas)
         return await self._apply(namespace, entry, spec)
@@ -121,7 +132,7 @@ class Plugins:
         self, namespace: str, name: str, configuration: str, accepted: Collection[str]
     ) -> plugin_pb2.Plugin:
         """Replace the configuration of a plugin."""
-        row = await self._row(namespace, name)
+        row = await self._own(namespace, name)
         manifest = specs.manifest_in(row)
         values = await asyncio.to_thread(configured, manifest, configuration)
         permissions = granted(manifest, values)
@@ -131,26 +142,49 @@ class Plugins:
 
     async def pin(self, namespace: str, name: str, *, pinned: bool) -> plugin_pb2.Plugin:
         """Refuse upgrades of a plugin, or admit them again."""
-        await self._row(namespace, name)
+        await self._own(namespace, name)
         await self._pins.pin(namespace, name, pinned=pinned)
         return await self.get(namespace, name)
 
     async def remove(self, namespace: str, name: str) -> None:
         """Remove a plugin that no definition uses."""
-        row = await self._row(namespace, name)
-        users = await self._usage.of(namespace, specs.manifest_in(row).tasks)
+        row = await self._own(namespace, name)
+        users = await self._usage.of(namespace, specs.manifest_in(row))
         if users:
             named = ", ".join(users[:_NAMED_MAX])
             more = f", and {len(users) - _NAMED_MAX} more" if len(users) > _NAMED_MAX else ""
-            text = f"{name} is used by {counted(len(users), 'definition')}: {named}{more}"
+            noun = "provider" if specs.manifest_in(row).login else "definition"
+            text = f"{name} is used by {counted(len(users), noun)}: {named}{more}"
             raise WrongState("PLUGIN_IN_USE", text)
         await self._fleet.delete(namespace, row.spec, _OWNER, stop_agents=True)
         await self._pins.remove(namespace, name)
 
+    async def _found(self, namespace: str, name: str) -> SpecRow | None:
+        """Return the plugin of a namespace, or else that of all projects."""
+        for place in (namespace, specs.EVERYWHERE):
+            found = await self._store.spec((place, specs.spec_name(name)))
+            if found is not None and not found.deleted and found.owner == specs.OWNER:
+                return found
+        return None
+
     async def _row(self, namespace: str, name: str) -> SpecRow:
-        found = await self._store.spec((namespace, specs.spec_name(name)))
-        if found is None or found.deleted or found.owner != specs.OWNER:
+        found = await self._found(namespace, name)
+        if found is None:
             raise NotFound("PLUGIN_NOT_FOUND", f"the namespace has no plugin {name[:80]!r}")
+        return found
+
+    async def _own(self, namespace: str, name: str) -> SpecRow:
+        """Return a plugin that a request about the namespace may change."""
+        found = await self._row(namespace, name)
+        if found.namespace != namespace:
+            text = f"{name} is installed for all projects; an admin of the installation changes it"
+            raise WrongState("PLUGIN_SHARED", text)
+        return found
+
+    async def _of_kind(self, namespace: str, name: str, kind: str) -> SpecRow:
+        found = await self._row(namespace, name)
+        if specs.manifest_in(found).kind != kind:
+            raise NotFound("PLUGIN_NOT_FOUND", f"{name} is installed, and is no {kind[:20]}")
         return found
 
     async def _spec(
@@ -176,6 +210,17 @@ class Plugins:
         await self._fleet.apply(namespace, spec, _OWNER)
         await self._pins.put(namespace, entry.manifest.name, entry.manifest.version)
         return await self.get(namespace, entry.manifest.name)
+
+
+def _check_place(namespace: str, entry: Entry) -> None:
+    """Raise PLUGIN_SHARED for agents of all projects, and for logins of one."""
+    name, kind = entry.manifest.name, entry.manifest.kind
+    if namespace != specs.EVERYWHERE and kind == "login":
+        text = f"{name} is of the kind login, and a login is of no project"
+        raise WrongState("PLUGIN_SHARED", f"{text}; install it for all projects")
+    if namespace == specs.EVERYWHERE and kind in AGENTS:
+        text = f"{name} is of the kind {kind}: its processes and secrets are those of one project"
+        raise WrongState("PLUGIN_SHARED", f"{text}; install it in each project that needs it")
 
 
 def _check_accepted(name: str, permissions: Permissions, accepted: Collection[str]) -> None:

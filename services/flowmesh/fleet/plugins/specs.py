@@ -8,11 +8,14 @@ import msgspec
 from flowmesh.api.fleet.v1 import agent_pb2, plugin_pb2
 from flowmesh.contract.json_value import Json
 from flowmesh.fleet.storage.records import SpecRow
+from flowmesh.plugins.computing import Function
 from flowmesh.plugins.manifest import AGENTS, Manifest, Permissions, words_of
 from flowmesh.plugins.settings import CONFIGURATION_FILE, MANIFEST_FILE, MODULES
 from flowmesh.plugins.wheels import Wheel
 
 OWNER: Final = "plugins"
+EVERYWHERE: Final = "*"
+"""The namespace of plugins of all projects; no project has this name."""
 _DIGEST: Final = "PLUGIN_DIGEST"
 _MIB: Final = 1024 * 1024
 # The bounds of one agent of a plugin.
@@ -38,10 +41,8 @@ def reconfigured(
     row: SpecRow, configuration: Mapping[str, Json], permissions: Permissions
 ) -> agent_pb2.AgentSpec:
     """Return the spec of an installed plugin with another configuration."""
-    digest = row.content.environment[_DIGEST]
-    return _spec(
-        manifest_in(row), modules_in(row), digest, configuration, permissions, row.replicas
-    )
+    manifest, modules, digest = manifest_in(row), modules_in(row), digest_in(row)
+    return _spec(manifest, modules, digest, configuration, permissions, row.replicas)
 
 
 def _spec(
@@ -104,6 +105,16 @@ def modules_in(row: SpecRow) -> dict[str, str]:
     }
 
 
+def digest_in(row: SpecRow) -> str:
+    """Return the SHA-256 of the wheel of an installed plugin."""
+    return row.content.environment[_DIGEST]
+
+
+def function_in(row: SpecRow) -> Function:
+    """Return the function of an installed plugin that only computes."""
+    return Function(manifest_in(row).computes, modules_in(row))
+
+
 def page_in(row: SpecRow) -> str:
     """Return the HTML page of an installed panel; empty for another kind."""
     panel = manifest_in(row).panel
@@ -123,13 +134,14 @@ def plugin_message(row: SpecRow, *, pinned: bool) -> plugin_pb2.Plugin:
         task_types=sorted(manifest.tasks),
         permissions=granted_in(row),
         configuration=configuration_in(row),
-        digest=row.content.environment[_DIGEST],
+        digest=digest_in(row),
         pinned=pinned,
         wanted=row.wanted,
         ready=row.ready,
         changed_at_us=row.changed_at_us,
         configuration_schema=msgspec.json.encode(manifest.configuration).decode(),
         panel=_panel_message(manifest),
+        all_projects=row.namespace == EVERYWHERE,
     )
 
 

@@ -1,31 +1,59 @@
-"""The definitions of a namespace that have tasks of certain types."""
+"""The definitions and identity providers that use a plugin."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.identity.v1.provider_service_pb2 import ListProvidersOfPluginRequest
 from flowmesh.contract.json_value import Json
+from flowmesh.contract.plugin_functions import reference_to
+from flowmesh.fleet.plugins.specs import EVERYWHERE
+from flowmesh.plugins.manifest import Manifest
 
 if TYPE_CHECKING:
     from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
+    from flowmesh.api.identity.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
 
 _PAGE: Final = 1_000
-# Members that hold a task type in the formats of definitions.
-_MEMBERS: Final = frozenset({"type", "action", "taskType", "task_type", "call"})
+# Members that hold a task type or a function in the formats of definitions.
+_MEMBERS: Final = frozenset({"type", "action", "taskType", "task_type", "call", "function"})
+LABELS: Final = {"format": "flowmesh.io/format", "panel": "flowmesh.io/panel"}
+"""Labels of definitions that name a plugin, by its kind."""
+
+Definition = definition_pb2.Task | definition_pb2.Workflow
+Uses = Callable[[Definition], bool]
 
 
 class Usage:
-    """Asks the definition service."""
+    """Asks the definition service and the identity service."""
 
-    def __init__(self, definitions: "DefinitionServiceAsyncStub") -> None:
-        self._definitions = definitions
+    def __init__(
+        self, definitions: "DefinitionServiceAsyncStub", providers: "ProviderServiceAsyncStub"
+    ) -> None:
+        self._definitions, self._providers = definitions, providers
 
-    async def of(self, namespace: str, task_types: Collection[str]) -> list[str]:
-        """Return the tasks of these types and the workflows with them, such as `task note`."""
-        tasks = [each async for each in self._tasks(namespace, task_types)]
-        workflows = [each async for each in self._workflows(namespace, task_types)]
+    async def of(self, namespace: str, manifest: Manifest) -> list[str]:
+        """Return what uses a plugin, such as `task note`."""
+        if manifest.login:
+            request = ListProvidersOfPluginRequest(plugin=manifest.name)
+            found = await self._providers.ListProvidersOfPlugin(request)
+            return [f"identity provider {each}" for each in found.provider_ids]
+        uses = _uses(manifest)
+        if namespace != EVERYWHERE:
+            return await self._of(namespace, uses)
+        answer = await self._definitions.ListNamespaces(pb.ListNamespacesRequest())
+        return [
+            f"{found} of {each}"
+            for each in sorted(answer.namespaces)
+            for found in await self._of(each, uses)
+        ]
+
+    async def _of(self, namespace: str, uses: Uses) -> list[str]:
+        tasks = [each async for each in self._tasks(namespace, uses)]
+        workflows = [each async for each in self._workflows(namespace, uses)]
         for each in tasks:
             request = pb.ListTaskUsagesRequest(namespace=namespace, name=each, page_size=_PAGE)
             answer = await self._definitions.ListTaskUsages(request)
@@ -35,39 +63,45 @@ class Usage:
             *(f"workflow {each}" for each in dict.fromkeys(workflows)),
         ]
 
-    async def _tasks(self, namespace: str, task_types: Collection[str]) -> AsyncIterator[str]:
+    async def _tasks(self, namespace: str, uses: Uses) -> AsyncIterator[str]:
         token = ""
         while True:
             request = pb.ListTasksRequest(namespace=namespace, page_size=_PAGE, page_token=token)
             answer = await self._definitions.ListTasks(request)
-            for each in answer.tasks:
-                if each.type in task_types:
-                    yield each.name
+            for each in filter(uses, answer.tasks):
+                yield each.name
             token = answer.next_page_token
             if not token:
                 return
 
-    async def _workflows(self, namespace: str, task_types: Collection[str]) -> AsyncIterator[str]:
+    async def _workflows(self, namespace: str, uses: Uses) -> AsyncIterator[str]:
         token = ""
         while True:
             request = pb.ListWorkflowsRequest(
                 namespace=namespace, page_size=_PAGE, page_token=token
             )
             answer = await self._definitions.ListWorkflows(request)
-            for each in answer.workflows:
-                if _names(msgspec.json.decode(each.definition), task_types):
-                    yield each.name
+            for each in filter(uses, answer.workflows):
+                yield each.name
             token = answer.next_page_token
             if not token:
                 return
 
 
-def _names(value: Json, task_types: Collection[str]) -> bool:
-    """Return whether a definition names one of the types."""
+def _uses(manifest: Manifest) -> Uses:
+    """Return the test whether a definition uses a plugin."""
+    label = LABELS.get(manifest.kind)
+    if label is not None:
+        return lambda found: found.labels.get(label) == manifest.name
+    words = frozenset({*manifest.tasks, reference_to(manifest.name)})
+    return lambda found: _names(msgspec.json.decode(found.definition), words)
+
+
+def _names(value: Json, words: Collection[str]) -> bool:
+    """Return whether a definition names one of the types or functions."""
     if isinstance(value, dict):
         return any(
-            (name in _MEMBERS and isinstance(each, str) and each in task_types)
-            or _names(each, task_types)
+            (name in _MEMBERS and isinstance(each, str) and each in words) or _names(each, words)
             for name, each in value.items()
         )
-    return isinstance(value, list) and any(_names(each, task_types) for each in value)
+    return isinstance(value, list) and any(_names(each, words) for each in value)

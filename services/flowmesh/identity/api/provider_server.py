@@ -58,6 +58,12 @@ class ProviderServer(provider_service_pb2_grpc.ProviderServiceServicer):
         await self._providers.delete(request.provider_id, request.etag)
         return pb.DeleteProviderResponse()
 
+    async def ListProvidersOfPlugin(
+        self, request: pb.ListProvidersOfPluginRequest, context: Any
+    ) -> pb.ListProvidersOfPluginResponse:
+        found = await self._providers.of_plugin(request.plugin)
+        return pb.ListProvidersOfPluginResponse(provider_ids=found)
+
     async def TestProvider(
         self, request: pb.TestProviderRequest, context: Any
     ) -> pb.TestProviderResponse:
@@ -86,6 +92,7 @@ def _provider(id: str, company: str, settings: pb.ProviderSettings) -> Provider:
         slo_url=settings.slo_url,
         certificates=tuple(settings.certificates),
         link_by_email=settings.link_by_email,
+        hook=settings.hook,
         sealed_secret=None,
     )
 

@@ -21,6 +21,7 @@ from flowmesh.identity.credentials import one_time
 from flowmesh.identity.limits import LOGIN_S, PROVIDER_SESSION_S
 from flowmesh.identity.openid.client import OpenIdConnect
 from flowmesh.identity.openid.errors import LoginRefused
+from flowmesh.identity.openid.hooks import LoginHooks
 from flowmesh.identity.openid.mapping import Claims, Profile, profile_of
 from flowmesh.identity.openid.provider_sessions import ProviderSessions
 from flowmesh.identity.saml.client import Saml, claims_of, metadata
@@ -73,6 +74,7 @@ class Logins:
         store: LoginStore,
         oidc: OpenIdConnect,
         saml: Saml,
+        hooks: LoginHooks,
         sessions: ProviderSessions,
         accounts: Accounts,
         attempts: Attempts,
@@ -82,7 +84,7 @@ class Logins:
         clock: Clock,
     ) -> None:
         self._store, self._sessions = store, sessions
-        self._oidc, self._saml = oidc, saml
+        self._oidc, self._saml, self._hooks = oidc, saml, hooks
         self._accounts, self._attempts = accounts, attempts
         self._sealer, self._pepper = sealer, pepper
         self._public_url = public_url.rstrip("/")
@@ -136,6 +138,7 @@ class Logins:
             raise LoginRefused(f"the provider answered with {shown}")
         read = self._asserted if provider.kind == "saml" else self._exchanged
         claims, opening = await read(provider, begun, answer)
+        claims = await self._hooks.applied(provider, claims)
         user = await self._user(provider, claims)
         await self._sessions.remap(user.id, provider, claims)
         pair = await self._accounts.opened(user.id, replace(opening, address=address, login=login))

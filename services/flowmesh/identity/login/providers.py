@@ -23,7 +23,8 @@ from flowmesh.identity.limits import (
     PROVIDERS_MAX,
 )
 from flowmesh.identity.openid.client import OpenIdConnect
-from flowmesh.identity.openid.errors import ProviderUnavailable
+from flowmesh.identity.openid.errors import LoginRefused, ProviderUnavailable
+from flowmesh.identity.openid.hooks import LoginHooks
 from flowmesh.identity.openid.mapping import Claims, Profile, Rule, profile_of, rules_text
 from flowmesh.identity.openid.provider_sessions import ProviderSessions, secret_place
 from flowmesh.identity.permissions import Permissions
@@ -48,11 +49,12 @@ class Providers:
         permissions: Permissions,
         sessions: ProviderSessions,
         oidc: OpenIdConnect,
+        hooks: LoginHooks,
         sealer: Sealer,
         revocations: Revocations,
     ) -> None:
         self._store, self._permissions = store, permissions
-        self._sessions, self._oidc = sessions, oidc
+        self._sessions, self._oidc, self._hooks = sessions, oidc, hooks
         self._sealer, self._revocations = sealer, revocations
 
     async def create(self, provider: Provider, rules: list[Rule], secret: str) -> Provider:
@@ -77,6 +79,10 @@ class Providers:
     async def of_company(self, company: str) -> list[Provider]:
         await self._permissions.tenant(Company, company, MANAGE)
         return await self._store.of_company(company)
+
+    async def of_plugin(self, hook: str) -> list[str]:
+        """Return the ids of the providers, of all companies, that call a plugin."""
+        return await self._store.of_plugin(hook)
 
     async def update(
         self, provider: Provider, rules: list[Rule], secret: str, etag: str
@@ -114,16 +120,31 @@ class Providers:
                 problem = problem_of(provider)
         except ProviderUnavailable as error:
             problem = str(error)
-        return profile_of(provider, claims), problem
+        try:
+            return profile_of(provider, await self._hooks.applied(provider, claims)), problem
+        except (LoginRefused, ProviderUnavailable) as error:
+            return profile_of(replace(provider, rules="[]"), claims), error.message
 
     async def _checked(self, provider: Provider, rules: list[Rule], secret: str) -> Provider:
         """Return a provider as it is stored. Raise PROVIDER_INVALID and ROLE_TOO_WIDE."""
         _check(provider, secret)
+        await self._check_hook(provider.hook)
         if len(rules) > PROVIDER_RULES_MAX:
             raise _wrong("rules", f"a provider has at most {PROVIDER_RULES_MAX} rules")
         placed = [await self._placed(provider.company, rule) for rule in rules]
         sealed = self._sealer.seal(secret.encode(), secret_place(provider.id)) if secret else None
         return replace(provider, rules=rules_text(placed), sealed_secret=sealed)
+
+    async def _check_hook(self, hook: str) -> None:
+        """Raise PROVIDER_INVALID for a plugin that is not installed."""
+        if not hook:
+            return
+        _check_texts(("hook", hook))
+        try:
+            await self._hooks.check(hook)
+        except (NotFound, Invalid):
+            text = f"no plugin `{hook[:50]}` of the kind login is installed for all projects"
+            raise _wrong("hook", text) from None
 
     async def _placed(self, company: str, rule: Rule) -> Rule:
         """Return a rule with its level; it gives no more than the caller has."""

@@ -13,6 +13,7 @@ from flowmesh.errors import FlowmeshError, Unauthenticated
 from flowmesh.identity.limits import LOGIN_S, PROVIDER_SESSION_S
 from flowmesh.identity.openid.client import Client, OpenIdConnect, ProviderTokens
 from flowmesh.identity.openid.errors import LoginRefused, ProviderUnavailable
+from flowmesh.identity.openid.hooks import LoginHooks
 from flowmesh.identity.openid.mapping import Claims, profile_of, rules_of, values_of
 from flowmesh.identity.revocations import Revocations
 from flowmesh.identity.saml.client import Saml
@@ -38,12 +39,13 @@ class ProviderSessions:
         sessions: SessionStore,
         oidc: OpenIdConnect,
         saml: Saml,
+        hooks: LoginHooks,
         revocations: Revocations,
         sealer: Sealer,
         public_url: str,
     ) -> None:
         self._store, self._sessions = store, sessions
-        self._oidc, self._saml = oidc, saml
+        self._oidc, self._saml, self._hooks = oidc, saml, hooks
         self._revocations = revocations
         self._sealer = sealer
         self._public_url = public_url.rstrip("/")
@@ -100,6 +102,7 @@ class ProviderSessions:
             claims = await self._oidc.id_claims(provider, tokens, "")
             if claims.get("sub") != session.subject:
                 raise LoginRefused("the provider refreshed the session of another user")
+            claims = await self._hooks.applied(provider, claims)
             await self.remap(session.user_id, provider, claims)
         renewed = ProviderTokens(
             tokens.id_token or kept.id_token, "", tokens.refresh_token or kept.refresh_token

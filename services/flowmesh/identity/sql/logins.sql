@@ -1,8 +1,8 @@
--- name: insert-provider(id, company, name, kind, disabled, issuer, client_id, scopes, rules, sso_url, slo_url, certificates, link_by_email, sealed_secret, call)^
+-- name: insert-provider(id, company, name, kind, disabled, issuer, client_id, scopes, rules, sso_url, slo_url, certificates, link_by_email, hook, sealed_secret, call)^
 insert into identity_providers (id, company, name, kind, disabled, issuer, client_id, scopes, rules,
-    sso_url, slo_url, certificates, link_by_email, sealed_secret)
+    sso_url, slo_url, certificates, link_by_email, hook, sealed_secret)
 values (:id, :company, :name, :kind, :disabled, :issuer, :client_id, :scopes, :rules, :sso_url,
-    :slo_url, :certificates, :link_by_email, :sealed_secret)
+    :slo_url, :certificates, :link_by_email, :hook, :sealed_secret)
 returning *, set_config('flowmesh.call', :call, true);
 
 -- name: provider(id)^
@@ -13,15 +13,18 @@ where p.id = :id and c.deleted_at is null;
 -- name: providers-of(company)
 select * from identity_providers where company = :company order by name, id;
 
+-- name: providers-of-plugin(hook)
+select id from identity_providers where hook = :hook order by id;
+
 -- name: offered-providers(slug)
 select p.* from identity_providers p join companies c on c.id = p.company
 where c.slug = :slug and c.deleted_at is null and not p.disabled order by p.name, p.id;
 
--- name: update-provider(id, name, kind, disabled, issuer, client_id, scopes, rules, sso_url, slo_url, certificates, link_by_email, sealed_secret, etag, call)^
+-- name: update-provider(id, name, kind, disabled, issuer, client_id, scopes, rules, sso_url, slo_url, certificates, link_by_email, hook, sealed_secret, etag, call)^
 update identity_providers set name = :name, kind = :kind, disabled = :disabled, issuer = :issuer,
     client_id = :client_id, scopes = :scopes, rules = :rules, sso_url = :sso_url,
     slo_url = :slo_url, certificates = :certificates, link_by_email = :link_by_email,
-    sealed_secret = coalesce(:sealed_secret, sealed_secret), etag = etag + 1
+    hook = :hook, sealed_secret = coalesce(:sealed_secret, sealed_secret), etag = etag + 1
 where id = :id and (:etag::int is null or etag = :etag)
 returning *, set_config('flowmesh.call', :call, true);
 

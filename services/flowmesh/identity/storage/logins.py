@@ -49,6 +49,10 @@ class LoginStore:
     async def of_company(self, company: str) -> list[Provider]:
         return [Provider.of(row) async for row in self._sql.providers_of(self._at, company=company)]
 
+    async def of_plugin(self, hook: str) -> list[str]:
+        """Return the ids of the providers, of all companies, that call a plugin."""
+        return [row["id"] async for row in self._sql.providers_of_plugin(self._at, hook=hook)]
+
     async def offered(self, slug: str) -> list[Provider]:
         """Return the enabled providers of a company."""
         return [Provider.of(row) async for row in self._sql.offered_providers(self._at, slug=slug)]

@@ -224,6 +224,7 @@ class Provider(Columns):
     slo_url: str
     certificates: tuple[str, ...]
     link_by_email: bool
+    hook: str
     sealed_secret: bytes | None
     etag: int = 1
     created_at_us: int = 0

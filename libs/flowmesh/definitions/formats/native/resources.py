@@ -14,6 +14,7 @@ from flowmesh.definitions.formats.common import (
     javascript,
     method_of,
     node_list,
+    transform_config,
     url_of,
 )
 from flowmesh.definitions.formats.native import calls, templates
@@ -238,15 +239,7 @@ def read_http(body: Reader) -> dict[str, Json]:
 
 
 def read_transform(body: Reader) -> dict[str, Json]:
-    config: dict[str, Json] = {}
-    if body.has("code"):
-        config["code"] = body.required_text("code", "JavaScript that returns the output")
-    if body.has("pipeline"):
-        config["pipeline"] = body.items("pipeline")
-    if len(config) == 2:
-        message = "a transform has either code or a pipeline, not both"
-        body.problems.add("DEFINITION_INVALID", message, (*body.path, "code"), at_key=True)
-    return config
+    return transform_config(body)
 
 
 def read_function(body: Reader) -> dict[str, Json]:

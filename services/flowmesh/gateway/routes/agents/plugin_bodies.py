@@ -10,7 +10,7 @@ from flowmesh.gateway.bodies.envelopes import Envelope
 from flowmesh.jsontext import dump_json
 from flowmesh.records import Source
 
-KindWord = Literal["task", "connector", "format", "panel"]
+KindWord = Literal["task", "connector", "format", "transform", "login", "panel"]
 StateWord = Literal["starting", "ready", "went_back", "failed", "removing"]
 VersionText = Annotated[str, Meta(max_length=20, description="Empty is the newest.")]
 
@@ -34,6 +34,11 @@ Accepted = Annotated[
 ]
 
 
+AllProjects = Annotated[
+    bool, Meta(description="Of all projects; only an admin of the installation may.")
+]
+
+
 class InstallBody(Envelope, frozen=True, kw_only=True):
     """A plugin of the catalogue."""
 
@@ -41,6 +46,7 @@ class InstallBody(Envelope, frozen=True, kw_only=True):
     version: VersionText = ""
     configuration: Configuration = msgspec.field(default_factory=dict)
     accepted: Accepted = msgspec.field(default_factory=list)
+    all_projects: AllProjects = False
 
 
 class ConfigureBody(Envelope, frozen=True, kw_only=True):
@@ -48,6 +54,7 @@ class ConfigureBody(Envelope, frozen=True, kw_only=True):
 
     configuration: Configuration
     accepted: Accepted = msgspec.field(default_factory=list)
+    all_projects: AllProjects = False
 
 
 class UpgradeBody(Envelope, frozen=True, kw_only=True):
@@ -55,12 +62,14 @@ class UpgradeBody(Envelope, frozen=True, kw_only=True):
 
     version: VersionText = ""
     accepted: Accepted = msgspec.field(default_factory=list)
+    all_projects: AllProjects = False
 
 
 class PinBody(Envelope, frozen=True, kw_only=True):
     """Whether upgrades are refused."""
 
     pinned: bool
+    all_projects: AllProjects = False
 
 
 class TextBody(Envelope, frozen=True, kw_only=True):
@@ -108,6 +117,7 @@ class PluginValue(Answer, kw_only=True):
     ready: int
     changed_at: Instant
     panel: PanelValue | UnsetType = UNSET
+    all_projects: bool
 
 
 class PluginList(Answer, kw_only=True):

@@ -2,7 +2,7 @@
 
 from flowmesh.api.fleet.v1 import plugin_service_pb2 as pb
 from flowmesh.gateway.http.operation_docs import MANAGE, Answer, Body
-from flowmesh.gateway.http.parameters import Query
+from flowmesh.gateway.http.parameters import FLAG, Query
 from flowmesh.gateway.routes.agents import plugin_bodies as bodies
 from flowmesh.gateway.routes.rpc_route import rpc_route
 
@@ -119,7 +119,8 @@ ROUTES = (
         pb.RemovePluginRequest,
         tag=MANAGE,
         summary="Remove a plugin",
-        description="Refused while definitions have its task types; the error names them.",
+        description="Refused while definitions use it; the error names them.",
+        query=(Query("allProjects", "Of all projects.", FLAG),),
         answers=(Answer(204, "It is removed once its agents have ended."),),
         errors=(404, 409),
     ),

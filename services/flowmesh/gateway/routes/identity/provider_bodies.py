@@ -68,6 +68,9 @@ class IdentityProviderRequest(Envelope, frozen=True, kw_only=True):
             " email address."
         ),
     ] = False
+    hook: Annotated[
+        str, Meta(description="A plugin of the kind `login`; its result is the claim `hook`.")
+    ] = ""
 
 
 class RuleValue(Answer, kw_only=True):
@@ -96,6 +99,7 @@ class IdentityProviderValue(Answer, kw_only=True):
     slo_url: Annotated[str, Source("settings.slo_url")]
     certificates: Annotated[list[str], Source("settings.certificates")]
     link_by_email: Annotated[bool, Source("settings.link_by_email")]
+    hook: Annotated[str, Source("settings.hook")]
     has_secret: bool
     created_at: Instant
     etag: str

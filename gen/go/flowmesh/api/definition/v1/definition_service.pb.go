@@ -2243,6 +2243,86 @@ func (x *ListTaskVersionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type ListNamespacesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNamespacesRequest) Reset() {
+	*x = ListNamespacesRequest{}
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesRequest) ProtoMessage() {}
+
+func (x *ListNamespacesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesRequest.ProtoReflect.Descriptor instead.
+func (*ListNamespacesRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{34}
+}
+
+type ListNamespacesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespaces    []string               `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListNamespacesResponse) Reset() {
+	*x = ListNamespacesResponse{}
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListNamespacesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListNamespacesResponse) ProtoMessage() {}
+
+func (x *ListNamespacesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListNamespacesResponse.ProtoReflect.Descriptor instead.
+func (*ListNamespacesResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ListNamespacesResponse) GetNamespaces() []string {
+	if x != nil {
+		return x.Namespaces
+	}
+	return nil
+}
+
 type ListTaskUsagesRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -2257,7 +2337,7 @@ type ListTaskUsagesRequest struct {
 
 func (x *ListTaskUsagesRequest) Reset() {
 	*x = ListTaskUsagesRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2269,7 +2349,7 @@ func (x *ListTaskUsagesRequest) String() string {
 func (*ListTaskUsagesRequest) ProtoMessage() {}
 
 func (x *ListTaskUsagesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[34]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2282,7 +2362,7 @@ func (x *ListTaskUsagesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskUsagesRequest.ProtoReflect.Descriptor instead.
 func (*ListTaskUsagesRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{34}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListTaskUsagesRequest) GetNamespace() string {
@@ -2330,7 +2410,7 @@ type ListTaskUsagesResponse struct {
 
 func (x *ListTaskUsagesResponse) Reset() {
 	*x = ListTaskUsagesResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2342,7 +2422,7 @@ func (x *ListTaskUsagesResponse) String() string {
 func (*ListTaskUsagesResponse) ProtoMessage() {}
 
 func (x *ListTaskUsagesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[35]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2355,7 +2435,7 @@ func (x *ListTaskUsagesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTaskUsagesResponse.ProtoReflect.Descriptor instead.
 func (*ListTaskUsagesResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{35}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListTaskUsagesResponse) GetWorkflows() []*WorkflowReference {
@@ -2388,7 +2468,7 @@ type WorkflowReference struct {
 
 func (x *WorkflowReference) Reset() {
 	*x = WorkflowReference{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2400,7 +2480,7 @@ func (x *WorkflowReference) String() string {
 func (*WorkflowReference) ProtoMessage() {}
 
 func (x *WorkflowReference) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[36]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2413,7 +2493,7 @@ func (x *WorkflowReference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WorkflowReference.ProtoReflect.Descriptor instead.
 func (*WorkflowReference) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{36}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *WorkflowReference) GetName() string {
@@ -2475,7 +2555,7 @@ type DeleteTaskRequest struct {
 
 func (x *DeleteTaskRequest) Reset() {
 	*x = DeleteTaskRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2487,7 +2567,7 @@ func (x *DeleteTaskRequest) String() string {
 func (*DeleteTaskRequest) ProtoMessage() {}
 
 func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[37]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2500,7 +2580,7 @@ func (x *DeleteTaskRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskRequest.ProtoReflect.Descriptor instead.
 func (*DeleteTaskRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{37}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *DeleteTaskRequest) GetNamespace() string {
@@ -2560,7 +2640,7 @@ type DeleteTaskResponse struct {
 
 func (x *DeleteTaskResponse) Reset() {
 	*x = DeleteTaskResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2572,7 +2652,7 @@ func (x *DeleteTaskResponse) String() string {
 func (*DeleteTaskResponse) ProtoMessage() {}
 
 func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[38]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2585,7 +2665,7 @@ func (x *DeleteTaskResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteTaskResponse.ProtoReflect.Descriptor instead.
 func (*DeleteTaskResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{38}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{40}
 }
 
 type GetPlanRequest struct {
@@ -2601,7 +2681,7 @@ type GetPlanRequest struct {
 
 func (x *GetPlanRequest) Reset() {
 	*x = GetPlanRequest{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[39]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2613,7 +2693,7 @@ func (x *GetPlanRequest) String() string {
 func (*GetPlanRequest) ProtoMessage() {}
 
 func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[39]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2626,7 +2706,7 @@ func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
 func (*GetPlanRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{39}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *GetPlanRequest) GetNamespace() string {
@@ -2666,7 +2746,7 @@ type GetPlanResponse struct {
 
 func (x *GetPlanResponse) Reset() {
 	*x = GetPlanResponse{}
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[40]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2678,7 +2758,7 @@ func (x *GetPlanResponse) String() string {
 func (*GetPlanResponse) ProtoMessage() {}
 
 func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[40]
+	mi := &file_flowmesh_api_definition_v1_definition_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2691,7 +2771,7 @@ func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlanResponse.ProtoReflect.Descriptor instead.
 func (*GetPlanResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{40}
+	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *GetPlanResponse) GetPlan() *Plan {
@@ -2882,7 +2962,12 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"\x80\x01\n" +
 	"\x18ListTaskVersionsResponse\x12<\n" +
 	"\bversions\x18\x01 \x03(\v2 .flowmesh.api.definition.v1.TaskR\bversions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x17\n" +
+	"\x15ListNamespacesRequest\"8\n" +
+	"\x16ListNamespacesResponse\x12\x1e\n" +
+	"\n" +
+	"namespaces\x18\x01 \x03(\tR\n" +
+	"namespaces\"\x9f\x01\n" +
 	"\x15ListTaskUsagesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -2917,7 +3002,7 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12#\n" +
 	"\rversion_label\x18\x04 \x01(\tR\fversionLabel\"G\n" +
 	"\x0fGetPlanResponse\x124\n" +
-	"\x04plan\x18\x01 \x01(\v2 .flowmesh.api.definition.v1.PlanR\x04plan2\x86\x13\n" +
+	"\x04plan\x18\x01 \x01(\v2 .flowmesh.api.definition.v1.PlanR\x04plan2\x8a\x14\n" +
 	"\x11DefinitionService\x12f\n" +
 	"\x05Apply\x12(.flowmesh.api.definition.v1.ApplyRequest\x1a).flowmesh.api.definition.v1.ApplyResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12\x87\x01\n" +
 	"\x10RegisterWorkflow\x123.flowmesh.api.definition.v1.RegisterWorkflowRequest\x1a4.flowmesh.api.definition.v1.RegisterWorkflowResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12\x85\x01\n" +
@@ -2934,7 +3019,9 @@ const file_flowmesh_api_definition_v1_definition_service_proto_rawDesc = "" +
 	"\x0fListPublicNodes\x122.flowmesh.api.definition.v1.ListPublicNodesRequest\x1a3.flowmesh.api.definition.v1.ListPublicNodesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12l\n" +
 	"\aGetTask\x12*.flowmesh.api.definition.v1.GetTaskRequest\x1a+.flowmesh.api.definition.v1.GetTaskResponse\"\b\xea\xe0\x18\x04\b\x03 \x01\x12p\n" +
 	"\tListTasks\x12,.flowmesh.api.definition.v1.ListTasksRequest\x1a-.flowmesh.api.definition.v1.ListTasksResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x85\x01\n" +
-	"\x10ListTaskVersions\x123.flowmesh.api.definition.v1.ListTaskVersionsRequest\x1a4.flowmesh.api.definition.v1.ListTaskVersionsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x7f\n" +
+	"\x10ListTaskVersions\x123.flowmesh.api.definition.v1.ListTaskVersionsRequest\x1a4.flowmesh.api.definition.v1.ListTaskVersionsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x81\x01\n" +
+	"\x0eListNamespaces\x121.flowmesh.api.definition.v1.ListNamespacesRequest\x1a2.flowmesh.api.definition.v1.ListNamespacesResponse\"\b\xea\xe0\x18\x04\b\n" +
+	"\x10\x02\x12\x7f\n" +
 	"\x0eListTaskUsages\x121.flowmesh.api.definition.v1.ListTaskUsagesRequest\x1a2.flowmesh.api.definition.v1.ListTaskUsagesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12u\n" +
 	"\n" +
 	"DeleteTask\x12-.flowmesh.api.definition.v1.DeleteTaskRequest\x1a..flowmesh.api.definition.v1.DeleteTaskResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12j\n" +
@@ -2953,7 +3040,7 @@ func file_flowmesh_api_definition_v1_definition_service_proto_rawDescGZIP() []by
 	return file_flowmesh_api_definition_v1_definition_service_proto_rawDescData
 }
 
-var file_flowmesh_api_definition_v1_definition_service_proto_msgTypes = make([]protoimpl.MessageInfo, 42)
+var file_flowmesh_api_definition_v1_definition_service_proto_msgTypes = make([]protoimpl.MessageInfo, 44)
 var file_flowmesh_api_definition_v1_definition_service_proto_goTypes = []any{
 	(*ApplyRequest)(nil),                 // 0: flowmesh.api.definition.v1.ApplyRequest
 	(*ApplyResponse)(nil),                // 1: flowmesh.api.definition.v1.ApplyResponse
@@ -2989,38 +3076,40 @@ var file_flowmesh_api_definition_v1_definition_service_proto_goTypes = []any{
 	(*ListTasksResponse)(nil),            // 31: flowmesh.api.definition.v1.ListTasksResponse
 	(*ListTaskVersionsRequest)(nil),      // 32: flowmesh.api.definition.v1.ListTaskVersionsRequest
 	(*ListTaskVersionsResponse)(nil),     // 33: flowmesh.api.definition.v1.ListTaskVersionsResponse
-	(*ListTaskUsagesRequest)(nil),        // 34: flowmesh.api.definition.v1.ListTaskUsagesRequest
-	(*ListTaskUsagesResponse)(nil),       // 35: flowmesh.api.definition.v1.ListTaskUsagesResponse
-	(*WorkflowReference)(nil),            // 36: flowmesh.api.definition.v1.WorkflowReference
-	(*DeleteTaskRequest)(nil),            // 37: flowmesh.api.definition.v1.DeleteTaskRequest
-	(*DeleteTaskResponse)(nil),           // 38: flowmesh.api.definition.v1.DeleteTaskResponse
-	(*GetPlanRequest)(nil),               // 39: flowmesh.api.definition.v1.GetPlanRequest
-	(*GetPlanResponse)(nil),              // 40: flowmesh.api.definition.v1.GetPlanResponse
-	nil,                                  // 41: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
-	(*Problem)(nil),                      // 42: flowmesh.api.definition.v1.Problem
-	(*Workflow)(nil),                     // 43: flowmesh.api.definition.v1.Workflow
-	(*Analysis)(nil),                     // 44: flowmesh.api.definition.v1.Analysis
-	(*Task)(nil),                         // 45: flowmesh.api.definition.v1.Task
-	(*Plan)(nil),                         // 46: flowmesh.api.definition.v1.Plan
+	(*ListNamespacesRequest)(nil),        // 34: flowmesh.api.definition.v1.ListNamespacesRequest
+	(*ListNamespacesResponse)(nil),       // 35: flowmesh.api.definition.v1.ListNamespacesResponse
+	(*ListTaskUsagesRequest)(nil),        // 36: flowmesh.api.definition.v1.ListTaskUsagesRequest
+	(*ListTaskUsagesResponse)(nil),       // 37: flowmesh.api.definition.v1.ListTaskUsagesResponse
+	(*WorkflowReference)(nil),            // 38: flowmesh.api.definition.v1.WorkflowReference
+	(*DeleteTaskRequest)(nil),            // 39: flowmesh.api.definition.v1.DeleteTaskRequest
+	(*DeleteTaskResponse)(nil),           // 40: flowmesh.api.definition.v1.DeleteTaskResponse
+	(*GetPlanRequest)(nil),               // 41: flowmesh.api.definition.v1.GetPlanRequest
+	(*GetPlanResponse)(nil),              // 42: flowmesh.api.definition.v1.GetPlanResponse
+	nil,                                  // 43: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
+	(*Problem)(nil),                      // 44: flowmesh.api.definition.v1.Problem
+	(*Workflow)(nil),                     // 45: flowmesh.api.definition.v1.Workflow
+	(*Analysis)(nil),                     // 46: flowmesh.api.definition.v1.Analysis
+	(*Task)(nil),                         // 47: flowmesh.api.definition.v1.Task
+	(*Plan)(nil),                         // 48: flowmesh.api.definition.v1.Plan
 }
 var file_flowmesh_api_definition_v1_definition_service_proto_depIdxs = []int32{
 	2,  // 0: flowmesh.api.definition.v1.ApplyResponse.resources:type_name -> flowmesh.api.definition.v1.AppliedResource
-	42, // 1: flowmesh.api.definition.v1.ApplyResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
-	36, // 2: flowmesh.api.definition.v1.ApplyResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	42, // 3: flowmesh.api.definition.v1.RegisterWorkflowResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
-	42, // 4: flowmesh.api.definition.v1.ValidateWorkflowResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
-	36, // 5: flowmesh.api.definition.v1.ValidateWorkflowResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	43, // 6: flowmesh.api.definition.v1.GetWorkflowResponse.workflow:type_name -> flowmesh.api.definition.v1.Workflow
-	43, // 7: flowmesh.api.definition.v1.ListWorkflowsResponse.workflows:type_name -> flowmesh.api.definition.v1.Workflow
-	43, // 8: flowmesh.api.definition.v1.ListWorkflowVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Workflow
-	41, // 9: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.durations_ms:type_name -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
-	44, // 10: flowmesh.api.definition.v1.AnalyzeWorkflowResponse.analysis:type_name -> flowmesh.api.definition.v1.Analysis
+	44, // 1: flowmesh.api.definition.v1.ApplyResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
+	38, // 2: flowmesh.api.definition.v1.ApplyResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	44, // 3: flowmesh.api.definition.v1.RegisterWorkflowResponse.warnings:type_name -> flowmesh.api.definition.v1.Problem
+	44, // 4: flowmesh.api.definition.v1.ValidateWorkflowResponse.problems:type_name -> flowmesh.api.definition.v1.Problem
+	38, // 5: flowmesh.api.definition.v1.ValidateWorkflowResponse.affected:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	45, // 6: flowmesh.api.definition.v1.GetWorkflowResponse.workflow:type_name -> flowmesh.api.definition.v1.Workflow
+	45, // 7: flowmesh.api.definition.v1.ListWorkflowsResponse.workflows:type_name -> flowmesh.api.definition.v1.Workflow
+	45, // 8: flowmesh.api.definition.v1.ListWorkflowVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Workflow
+	43, // 9: flowmesh.api.definition.v1.AnalyzeWorkflowRequest.durations_ms:type_name -> flowmesh.api.definition.v1.AnalyzeWorkflowRequest.DurationsMsEntry
+	46, // 10: flowmesh.api.definition.v1.AnalyzeWorkflowResponse.analysis:type_name -> flowmesh.api.definition.v1.Analysis
 	27, // 11: flowmesh.api.definition.v1.ListPublicNodesResponse.nodes:type_name -> flowmesh.api.definition.v1.PublicNode
-	45, // 12: flowmesh.api.definition.v1.GetTaskResponse.task:type_name -> flowmesh.api.definition.v1.Task
-	45, // 13: flowmesh.api.definition.v1.ListTasksResponse.tasks:type_name -> flowmesh.api.definition.v1.Task
-	45, // 14: flowmesh.api.definition.v1.ListTaskVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Task
-	36, // 15: flowmesh.api.definition.v1.ListTaskUsagesResponse.workflows:type_name -> flowmesh.api.definition.v1.WorkflowReference
-	46, // 16: flowmesh.api.definition.v1.GetPlanResponse.plan:type_name -> flowmesh.api.definition.v1.Plan
+	47, // 12: flowmesh.api.definition.v1.GetTaskResponse.task:type_name -> flowmesh.api.definition.v1.Task
+	47, // 13: flowmesh.api.definition.v1.ListTasksResponse.tasks:type_name -> flowmesh.api.definition.v1.Task
+	47, // 14: flowmesh.api.definition.v1.ListTaskVersionsResponse.versions:type_name -> flowmesh.api.definition.v1.Task
+	38, // 15: flowmesh.api.definition.v1.ListTaskUsagesResponse.workflows:type_name -> flowmesh.api.definition.v1.WorkflowReference
+	48, // 16: flowmesh.api.definition.v1.GetPlanResponse.plan:type_name -> flowmesh.api.definition.v1.Plan
 	0,  // 17: flowmesh.api.definition.v1.DefinitionService.Apply:input_type -> flowmesh.api.definition.v1.ApplyRequest
 	3,  // 18: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:input_type -> flowmesh.api.definition.v1.RegisterWorkflowRequest
 	5,  // 19: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:input_type -> flowmesh.api.definition.v1.ValidateWorkflowRequest
@@ -3037,30 +3126,32 @@ var file_flowmesh_api_definition_v1_definition_service_proto_depIdxs = []int32{
 	28, // 30: flowmesh.api.definition.v1.DefinitionService.GetTask:input_type -> flowmesh.api.definition.v1.GetTaskRequest
 	30, // 31: flowmesh.api.definition.v1.DefinitionService.ListTasks:input_type -> flowmesh.api.definition.v1.ListTasksRequest
 	32, // 32: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:input_type -> flowmesh.api.definition.v1.ListTaskVersionsRequest
-	34, // 33: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:input_type -> flowmesh.api.definition.v1.ListTaskUsagesRequest
-	37, // 34: flowmesh.api.definition.v1.DefinitionService.DeleteTask:input_type -> flowmesh.api.definition.v1.DeleteTaskRequest
-	39, // 35: flowmesh.api.definition.v1.DefinitionService.GetPlan:input_type -> flowmesh.api.definition.v1.GetPlanRequest
-	1,  // 36: flowmesh.api.definition.v1.DefinitionService.Apply:output_type -> flowmesh.api.definition.v1.ApplyResponse
-	4,  // 37: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:output_type -> flowmesh.api.definition.v1.RegisterWorkflowResponse
-	6,  // 38: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:output_type -> flowmesh.api.definition.v1.ValidateWorkflowResponse
-	10, // 39: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:output_type -> flowmesh.api.definition.v1.DryRunWorkflowResponse
-	9,  // 40: flowmesh.api.definition.v1.DefinitionService.OptimizeWorkflow:output_type -> flowmesh.api.definition.v1.OptimizeWorkflowResponse
-	12, // 41: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:output_type -> flowmesh.api.definition.v1.GetWorkflowResponse
-	14, // 42: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:output_type -> flowmesh.api.definition.v1.GetWorkflowSourceResponse
-	16, // 43: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:output_type -> flowmesh.api.definition.v1.ListWorkflowsResponse
-	18, // 44: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:output_type -> flowmesh.api.definition.v1.CountWorkflowsResponse
-	20, // 45: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:output_type -> flowmesh.api.definition.v1.ListWorkflowVersionsResponse
-	22, // 46: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:output_type -> flowmesh.api.definition.v1.DeleteWorkflowResponse
-	24, // 47: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:output_type -> flowmesh.api.definition.v1.AnalyzeWorkflowResponse
-	26, // 48: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:output_type -> flowmesh.api.definition.v1.ListPublicNodesResponse
-	29, // 49: flowmesh.api.definition.v1.DefinitionService.GetTask:output_type -> flowmesh.api.definition.v1.GetTaskResponse
-	31, // 50: flowmesh.api.definition.v1.DefinitionService.ListTasks:output_type -> flowmesh.api.definition.v1.ListTasksResponse
-	33, // 51: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:output_type -> flowmesh.api.definition.v1.ListTaskVersionsResponse
-	35, // 52: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:output_type -> flowmesh.api.definition.v1.ListTaskUsagesResponse
-	38, // 53: flowmesh.api.definition.v1.DefinitionService.DeleteTask:output_type -> flowmesh.api.definition.v1.DeleteTaskResponse
-	40, // 54: flowmesh.api.definition.v1.DefinitionService.GetPlan:output_type -> flowmesh.api.definition.v1.GetPlanResponse
-	36, // [36:55] is the sub-list for method output_type
-	17, // [17:36] is the sub-list for method input_type
+	34, // 33: flowmesh.api.definition.v1.DefinitionService.ListNamespaces:input_type -> flowmesh.api.definition.v1.ListNamespacesRequest
+	36, // 34: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:input_type -> flowmesh.api.definition.v1.ListTaskUsagesRequest
+	39, // 35: flowmesh.api.definition.v1.DefinitionService.DeleteTask:input_type -> flowmesh.api.definition.v1.DeleteTaskRequest
+	41, // 36: flowmesh.api.definition.v1.DefinitionService.GetPlan:input_type -> flowmesh.api.definition.v1.GetPlanRequest
+	1,  // 37: flowmesh.api.definition.v1.DefinitionService.Apply:output_type -> flowmesh.api.definition.v1.ApplyResponse
+	4,  // 38: flowmesh.api.definition.v1.DefinitionService.RegisterWorkflow:output_type -> flowmesh.api.definition.v1.RegisterWorkflowResponse
+	6,  // 39: flowmesh.api.definition.v1.DefinitionService.ValidateWorkflow:output_type -> flowmesh.api.definition.v1.ValidateWorkflowResponse
+	10, // 40: flowmesh.api.definition.v1.DefinitionService.DryRunWorkflow:output_type -> flowmesh.api.definition.v1.DryRunWorkflowResponse
+	9,  // 41: flowmesh.api.definition.v1.DefinitionService.OptimizeWorkflow:output_type -> flowmesh.api.definition.v1.OptimizeWorkflowResponse
+	12, // 42: flowmesh.api.definition.v1.DefinitionService.GetWorkflow:output_type -> flowmesh.api.definition.v1.GetWorkflowResponse
+	14, // 43: flowmesh.api.definition.v1.DefinitionService.GetWorkflowSource:output_type -> flowmesh.api.definition.v1.GetWorkflowSourceResponse
+	16, // 44: flowmesh.api.definition.v1.DefinitionService.ListWorkflows:output_type -> flowmesh.api.definition.v1.ListWorkflowsResponse
+	18, // 45: flowmesh.api.definition.v1.DefinitionService.CountWorkflows:output_type -> flowmesh.api.definition.v1.CountWorkflowsResponse
+	20, // 46: flowmesh.api.definition.v1.DefinitionService.ListWorkflowVersions:output_type -> flowmesh.api.definition.v1.ListWorkflowVersionsResponse
+	22, // 47: flowmesh.api.definition.v1.DefinitionService.DeleteWorkflow:output_type -> flowmesh.api.definition.v1.DeleteWorkflowResponse
+	24, // 48: flowmesh.api.definition.v1.DefinitionService.AnalyzeWorkflow:output_type -> flowmesh.api.definition.v1.AnalyzeWorkflowResponse
+	26, // 49: flowmesh.api.definition.v1.DefinitionService.ListPublicNodes:output_type -> flowmesh.api.definition.v1.ListPublicNodesResponse
+	29, // 50: flowmesh.api.definition.v1.DefinitionService.GetTask:output_type -> flowmesh.api.definition.v1.GetTaskResponse
+	31, // 51: flowmesh.api.definition.v1.DefinitionService.ListTasks:output_type -> flowmesh.api.definition.v1.ListTasksResponse
+	33, // 52: flowmesh.api.definition.v1.DefinitionService.ListTaskVersions:output_type -> flowmesh.api.definition.v1.ListTaskVersionsResponse
+	35, // 53: flowmesh.api.definition.v1.DefinitionService.ListNamespaces:output_type -> flowmesh.api.definition.v1.ListNamespacesResponse
+	37, // 54: flowmesh.api.definition.v1.DefinitionService.ListTaskUsages:output_type -> flowmesh.api.definition.v1.ListTaskUsagesResponse
+	40, // 55: flowmesh.api.definition.v1.DefinitionService.DeleteTask:output_type -> flowmesh.api.definition.v1.DeleteTaskResponse
+	42, // 56: flowmesh.api.definition.v1.DefinitionService.GetPlan:output_type -> flowmesh.api.definition.v1.GetPlanResponse
+	37, // [37:57] is the sub-list for method output_type
+	17, // [17:37] is the sub-list for method input_type
 	17, // [17:17] is the sub-list for extension type_name
 	17, // [17:17] is the sub-list for extension extendee
 	0,  // [0:17] is the sub-list for field type_name
@@ -3080,7 +3171,7 @@ func file_flowmesh_api_definition_v1_definition_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_definition_v1_definition_service_proto_rawDesc), len(file_flowmesh_api_definition_v1_definition_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   42,
+			NumMessages:   44,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -35,6 +35,7 @@ const (
 	DefinitionService_GetTask_FullMethodName              = "/flowmesh.api.definition.v1.DefinitionService/GetTask"
 	DefinitionService_ListTasks_FullMethodName            = "/flowmesh.api.definition.v1.DefinitionService/ListTasks"
 	DefinitionService_ListTaskVersions_FullMethodName     = "/flowmesh.api.definition.v1.DefinitionService/ListTaskVersions"
+	DefinitionService_ListNamespaces_FullMethodName       = "/flowmesh.api.definition.v1.DefinitionService/ListNamespaces"
 	DefinitionService_ListTaskUsages_FullMethodName       = "/flowmesh.api.definition.v1.DefinitionService/ListTaskUsages"
 	DefinitionService_DeleteTask_FullMethodName           = "/flowmesh.api.definition.v1.DefinitionService/DeleteTask"
 	DefinitionService_GetPlan_FullMethodName              = "/flowmesh.api.definition.v1.DefinitionService/GetPlan"
@@ -128,6 +129,8 @@ type DefinitionServiceClient interface {
 	//
 	//	NOT_FOUND / TASK_NOT_FOUND
 	ListTaskVersions(ctx context.Context, in *ListTaskVersionsRequest, opts ...grpc.CallOption) (*ListTaskVersionsResponse, error)
+	// Returns the namespaces that have workflows or tasks.
+	ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error)
 	// Returns the workflow versions in use, of all namespaces, that refer to the task.
 	//
 	//	NOT_FOUND / TASK_NOT_FOUND
@@ -314,6 +317,16 @@ func (c *definitionServiceClient) ListTaskVersions(ctx context.Context, in *List
 	return out, nil
 }
 
+func (c *definitionServiceClient) ListNamespaces(ctx context.Context, in *ListNamespacesRequest, opts ...grpc.CallOption) (*ListNamespacesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListNamespacesResponse)
+	err := c.cc.Invoke(ctx, DefinitionService_ListNamespaces_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *definitionServiceClient) ListTaskUsages(ctx context.Context, in *ListTaskUsagesRequest, opts ...grpc.CallOption) (*ListTaskUsagesResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListTaskUsagesResponse)
@@ -432,6 +445,8 @@ type DefinitionServiceServer interface {
 	//
 	//	NOT_FOUND / TASK_NOT_FOUND
 	ListTaskVersions(context.Context, *ListTaskVersionsRequest) (*ListTaskVersionsResponse, error)
+	// Returns the namespaces that have workflows or tasks.
+	ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error)
 	// Returns the workflow versions in use, of all namespaces, that refer to the task.
 	//
 	//	NOT_FOUND / TASK_NOT_FOUND
@@ -505,6 +520,9 @@ func (UnimplementedDefinitionServiceServer) ListTasks(context.Context, *ListTask
 }
 func (UnimplementedDefinitionServiceServer) ListTaskVersions(context.Context, *ListTaskVersionsRequest) (*ListTaskVersionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTaskVersions not implemented")
+}
+func (UnimplementedDefinitionServiceServer) ListNamespaces(context.Context, *ListNamespacesRequest) (*ListNamespacesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListNamespaces not implemented")
 }
 func (UnimplementedDefinitionServiceServer) ListTaskUsages(context.Context, *ListTaskUsagesRequest) (*ListTaskUsagesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTaskUsages not implemented")
@@ -824,6 +842,24 @@ func _DefinitionService_ListTaskVersions_Handler(srv interface{}, ctx context.Co
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DefinitionService_ListNamespaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListNamespacesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DefinitionServiceServer).ListNamespaces(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DefinitionService_ListNamespaces_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DefinitionServiceServer).ListNamespaces(ctx, req.(*ListNamespacesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DefinitionService_ListTaskUsages_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListTaskUsagesRequest)
 	if err := dec(in); err != nil {
@@ -948,6 +984,10 @@ var DefinitionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTaskVersions",
 			Handler:    _DefinitionService_ListTaskVersions_Handler,
+		},
+		{
+			MethodName: "ListNamespaces",
+			Handler:    _DefinitionService_ListNamespaces_Handler,
 		},
 		{
 			MethodName: "ListTaskUsages",

@@ -87,7 +87,7 @@ type CataloguePlugin struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// `task`, `connector`, `format` or `panel`.
+	// `task`, `connector`, `format`, `transform`, `login` or `panel`.
 	Kind    string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
 	// Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all.
@@ -238,7 +238,9 @@ type Plugin struct {
 	// JSON Schema of the configuration, as JSON.
 	ConfigurationSchema string `protobuf:"bytes,15,opt,name=configuration_schema,json=configurationSchema,proto3" json:"configuration_schema,omitempty"`
 	// Set if the kind is `panel`.
-	Panel         *PluginPanel `protobuf:"bytes,16,opt,name=panel,proto3" json:"panel,omitempty"`
+	Panel *PluginPanel `protobuf:"bytes,16,opt,name=panel,proto3" json:"panel,omitempty"`
+	// Installed for all projects; only an admin of the installation changes it.
+	AllProjects   bool `protobuf:"varint,17,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +387,13 @@ func (x *Plugin) GetPanel() *PluginPanel {
 	return nil
 }
 
+func (x *Plugin) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
 // A page that the console shows in a sandboxed frame.
 type PluginPanel struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -467,7 +476,7 @@ const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
 	"\x14configuration_schema\x18\t \x01(\tR\x13configurationSchema\x12\x16\n" +
 	"\x06digest\x18\n" +
 	" \x01(\tR\x06digest\x12+\n" +
-	"\x11installed_version\x18\v \x01(\tR\x10installedVersion\"\x8e\x04\n" +
+	"\x11installed_version\x18\v \x01(\tR\x10installedVersion\"\xb1\x04\n" +
 	"\x06Plugin\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
@@ -486,7 +495,8 @@ const file_flowmesh_api_fleet_v1_plugin_proto_rawDesc = "" +
 	"\x05ready\x18\r \x01(\rR\x05ready\x12\"\n" +
 	"\rchanged_at_us\x18\x0e \x01(\x03R\vchangedAtUs\x121\n" +
 	"\x14configuration_schema\x18\x0f \x01(\tR\x13configurationSchema\x128\n" +
-	"\x05panel\x18\x10 \x01(\v2\".flowmesh.api.fleet.v1.PluginPanelR\x05panel\"Q\n" +
+	"\x05panel\x18\x10 \x01(\v2\".flowmesh.api.fleet.v1.PluginPanelR\x05panel\x12!\n" +
+	"\fall_projects\x18\x11 \x01(\bR\vallProjects\"Q\n" +
 	"\vPluginPanel\x12\x14\n" +
 	"\x05title\x18\x01 \x01(\tR\x05title\x12\x16\n" +
 	"\x06places\x18\x02 \x03(\tR\x06places\x12\x14\n" +

@@ -505,6 +505,139 @@ func (x *ReadTextResponse) GetDocuments() string {
 	return ""
 }
 
+type GetPluginFunctionRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The kind that the caller calls, such as `transform`.
+	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The digest of the modules that the caller has; empty is none.
+	Digest        string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPluginFunctionRequest) Reset() {
+	*x = GetPluginFunctionRequest{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPluginFunctionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPluginFunctionRequest) ProtoMessage() {}
+
+func (x *GetPluginFunctionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPluginFunctionRequest.ProtoReflect.Descriptor instead.
+func (*GetPluginFunctionRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetPluginFunctionRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetPluginFunctionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GetPluginFunctionRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GetPluginFunctionRequest) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+type GetPluginFunctionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the wheel.
+	Digest string `protobuf:"bytes,1,opt,name=digest,proto3" json:"digest,omitempty"`
+	// As `module:function`.
+	Handler string `protobuf:"bytes,2,opt,name=handler,proto3" json:"handler,omitempty"`
+	// Texts of the wheel by path; empty if the caller has those of this digest.
+	Modules       map[string]string `protobuf:"bytes,3,rep,name=modules,proto3" json:"modules,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPluginFunctionResponse) Reset() {
+	*x = GetPluginFunctionResponse{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPluginFunctionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPluginFunctionResponse) ProtoMessage() {}
+
+func (x *GetPluginFunctionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPluginFunctionResponse.ProtoReflect.Descriptor instead.
+func (*GetPluginFunctionResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *GetPluginFunctionResponse) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *GetPluginFunctionResponse) GetHandler() string {
+	if x != nil {
+		return x.Handler
+	}
+	return ""
+}
+
+func (x *GetPluginFunctionResponse) GetModules() map[string]string {
+	if x != nil {
+		return x.Modules
+	}
+	return nil
+}
+
 type InstallPluginRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -514,14 +647,16 @@ type InstallPluginRequest struct {
 	// JSON; empty is `{}`.
 	Configuration string `protobuf:"bytes,4,opt,name=configuration,proto3" json:"configuration,omitempty"`
 	// Permissions that the caller grants, such as `connect mail.example:25`.
-	Accepted      []string `protobuf:"bytes,5,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	Accepted []string `protobuf:"bytes,5,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects   bool `protobuf:"varint,6,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InstallPluginRequest) Reset() {
 	*x = InstallPluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -533,7 +668,7 @@ func (x *InstallPluginRequest) String() string {
 func (*InstallPluginRequest) ProtoMessage() {}
 
 func (x *InstallPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[10]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -546,7 +681,7 @@ func (x *InstallPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPluginRequest.ProtoReflect.Descriptor instead.
 func (*InstallPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{10}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *InstallPluginRequest) GetNamespace() string {
@@ -584,6 +719,13 @@ func (x *InstallPluginRequest) GetAccepted() []string {
 	return nil
 }
 
+func (x *InstallPluginRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
 type InstallPluginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Plugin        *Plugin                `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
@@ -593,7 +735,7 @@ type InstallPluginResponse struct {
 
 func (x *InstallPluginResponse) Reset() {
 	*x = InstallPluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +747,7 @@ func (x *InstallPluginResponse) String() string {
 func (*InstallPluginResponse) ProtoMessage() {}
 
 func (x *InstallPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[11]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +760,7 @@ func (x *InstallPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPluginResponse.ProtoReflect.Descriptor instead.
 func (*InstallPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{11}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *InstallPluginResponse) GetPlugin() *Plugin {
@@ -635,13 +777,15 @@ type ConfigurePluginRequest struct {
 	// JSON.
 	Configuration string   `protobuf:"bytes,3,opt,name=configuration,proto3" json:"configuration,omitempty"`
 	Accepted      []string `protobuf:"bytes,4,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects   bool `protobuf:"varint,5,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConfigurePluginRequest) Reset() {
 	*x = ConfigurePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +797,7 @@ func (x *ConfigurePluginRequest) String() string {
 func (*ConfigurePluginRequest) ProtoMessage() {}
 
 func (x *ConfigurePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +810,7 @@ func (x *ConfigurePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigurePluginRequest.ProtoReflect.Descriptor instead.
 func (*ConfigurePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ConfigurePluginRequest) GetNamespace() string {
@@ -697,6 +841,13 @@ func (x *ConfigurePluginRequest) GetAccepted() []string {
 	return nil
 }
 
+func (x *ConfigurePluginRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
 type ConfigurePluginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Plugin        *Plugin                `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
@@ -706,7 +857,7 @@ type ConfigurePluginResponse struct {
 
 func (x *ConfigurePluginResponse) Reset() {
 	*x = ConfigurePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -718,7 +869,7 @@ func (x *ConfigurePluginResponse) String() string {
 func (*ConfigurePluginResponse) ProtoMessage() {}
 
 func (x *ConfigurePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -731,7 +882,7 @@ func (x *ConfigurePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigurePluginResponse.ProtoReflect.Descriptor instead.
 func (*ConfigurePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConfigurePluginResponse) GetPlugin() *Plugin {
@@ -746,15 +897,17 @@ type UpgradePluginRequest struct {
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Empty is the newest.
-	Version       string   `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	Accepted      []string `protobuf:"bytes,4,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	Version  string   `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Accepted []string `protobuf:"bytes,4,rep,name=accepted,proto3" json:"accepted,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects   bool `protobuf:"varint,5,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpgradePluginRequest) Reset() {
 	*x = UpgradePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -766,7 +919,7 @@ func (x *UpgradePluginRequest) String() string {
 func (*UpgradePluginRequest) ProtoMessage() {}
 
 func (x *UpgradePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -779,7 +932,7 @@ func (x *UpgradePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradePluginRequest.ProtoReflect.Descriptor instead.
 func (*UpgradePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *UpgradePluginRequest) GetNamespace() string {
@@ -810,6 +963,13 @@ func (x *UpgradePluginRequest) GetAccepted() []string {
 	return nil
 }
 
+func (x *UpgradePluginRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
 type UpgradePluginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Plugin        *Plugin                `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
@@ -819,7 +979,7 @@ type UpgradePluginResponse struct {
 
 func (x *UpgradePluginResponse) Reset() {
 	*x = UpgradePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +991,7 @@ func (x *UpgradePluginResponse) String() string {
 func (*UpgradePluginResponse) ProtoMessage() {}
 
 func (x *UpgradePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1004,7 @@ func (x *UpgradePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradePluginResponse.ProtoReflect.Descriptor instead.
 func (*UpgradePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpgradePluginResponse) GetPlugin() *Plugin {
@@ -855,17 +1015,19 @@ func (x *UpgradePluginResponse) GetPlugin() *Plugin {
 }
 
 type PinPluginRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Pinned        bool                   `protobuf:"varint,3,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Pinned    bool                   `protobuf:"varint,3,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects   bool `protobuf:"varint,4,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PinPluginRequest) Reset() {
 	*x = PinPluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +1039,7 @@ func (x *PinPluginRequest) String() string {
 func (*PinPluginRequest) ProtoMessage() {}
 
 func (x *PinPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +1052,7 @@ func (x *PinPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinPluginRequest.ProtoReflect.Descriptor instead.
 func (*PinPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *PinPluginRequest) GetNamespace() string {
@@ -914,6 +1076,13 @@ func (x *PinPluginRequest) GetPinned() bool {
 	return false
 }
 
+func (x *PinPluginRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
 type PinPluginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Plugin        *Plugin                `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
@@ -923,7 +1092,7 @@ type PinPluginResponse struct {
 
 func (x *PinPluginResponse) Reset() {
 	*x = PinPluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +1104,7 @@ func (x *PinPluginResponse) String() string {
 func (*PinPluginResponse) ProtoMessage() {}
 
 func (x *PinPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1117,7 @@ func (x *PinPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinPluginResponse.ProtoReflect.Descriptor instead.
 func (*PinPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PinPluginResponse) GetPlugin() *Plugin {
@@ -959,16 +1128,18 @@ func (x *PinPluginResponse) GetPlugin() *Plugin {
 }
 
 type RemovePluginRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects   bool `protobuf:"varint,3,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RemovePluginRequest) Reset() {
 	*x = RemovePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -980,7 +1151,7 @@ func (x *RemovePluginRequest) String() string {
 func (*RemovePluginRequest) ProtoMessage() {}
 
 func (x *RemovePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -993,7 +1164,7 @@ func (x *RemovePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePluginRequest.ProtoReflect.Descriptor instead.
 func (*RemovePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{18}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RemovePluginRequest) GetNamespace() string {
@@ -1010,6 +1181,13 @@ func (x *RemovePluginRequest) GetName() string {
 	return ""
 }
 
+func (x *RemovePluginRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
 type RemovePluginResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -1018,7 +1196,7 @@ type RemovePluginResponse struct {
 
 func (x *RemovePluginResponse) Reset() {
 	*x = RemovePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1208,7 @@ func (x *RemovePluginResponse) String() string {
 func (*RemovePluginResponse) ProtoMessage() {}
 
 func (x *RemovePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1221,7 @@ func (x *RemovePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePluginResponse.ProtoReflect.Descriptor instead.
 func (*RemovePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{19}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{21}
 }
 
 var File_flowmesh_api_fleet_v1_plugin_service_proto protoreflect.FileDescriptor
@@ -1075,45 +1253,64 @@ const file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\"0\n" +
 	"\x10ReadTextResponse\x12\x1c\n" +
-	"\tdocuments\x18\x01 \x01(\tR\tdocuments\"\xa4\x01\n" +
+	"\tdocuments\x18\x01 \x01(\tR\tdocuments\"x\n" +
+	"\x18GetPluginFunctionRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\"\xe2\x01\n" +
+	"\x19GetPluginFunctionResponse\x12\x16\n" +
+	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x18\n" +
+	"\ahandler\x18\x02 \x01(\tR\ahandler\x12W\n" +
+	"\amodules\x18\x03 \x03(\v2=.flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntryR\amodules\x1a:\n" +
+	"\fModulesEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
 	"\x14InstallPluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12$\n" +
 	"\rconfiguration\x18\x04 \x01(\tR\rconfiguration\x12\x1a\n" +
-	"\baccepted\x18\x05 \x03(\tR\baccepted\"N\n" +
+	"\baccepted\x18\x05 \x03(\tR\baccepted\x12!\n" +
+	"\fall_projects\x18\x06 \x01(\bR\vallProjects\"N\n" +
 	"\x15InstallPluginResponse\x125\n" +
-	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\x8c\x01\n" +
+	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\xaf\x01\n" +
 	"\x16ConfigurePluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12$\n" +
 	"\rconfiguration\x18\x03 \x01(\tR\rconfiguration\x12\x1a\n" +
-	"\baccepted\x18\x04 \x03(\tR\baccepted\"P\n" +
+	"\baccepted\x18\x04 \x03(\tR\baccepted\x12!\n" +
+	"\fall_projects\x18\x05 \x01(\bR\vallProjects\"P\n" +
 	"\x17ConfigurePluginResponse\x125\n" +
-	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"~\n" +
+	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\xa1\x01\n" +
 	"\x14UpgradePluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1a\n" +
-	"\baccepted\x18\x04 \x03(\tR\baccepted\"N\n" +
+	"\baccepted\x18\x04 \x03(\tR\baccepted\x12!\n" +
+	"\fall_projects\x18\x05 \x01(\bR\vallProjects\"N\n" +
 	"\x15UpgradePluginResponse\x125\n" +
-	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\\\n" +
+	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\x7f\n" +
 	"\x10PinPluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
-	"\x06pinned\x18\x03 \x01(\bR\x06pinned\"J\n" +
+	"\x06pinned\x18\x03 \x01(\bR\x06pinned\x12!\n" +
+	"\fall_projects\x18\x04 \x01(\bR\vallProjects\"J\n" +
 	"\x11PinPluginResponse\x125\n" +
-	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"G\n" +
+	"\x06plugin\x18\x01 \x01(\v2\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"j\n" +
 	"\x13RemovePluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\"\x16\n" +
-	"\x14RemovePluginResponse2\xf7\b\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
+	"\fall_projects\x18\x03 \x01(\bR\vallProjects\"\x16\n" +
+	"\x14RemovePluginResponse2\xf7\t\n" +
 	"\rPluginService\x12r\n" +
 	"\rSearchPlugins\x12+.flowmesh.api.fleet.v1.SearchPluginsRequest\x1a,.flowmesh.api.fleet.v1.SearchPluginsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12l\n" +
 	"\vListPlugins\x12).flowmesh.api.fleet.v1.ListPluginsRequest\x1a*.flowmesh.api.fleet.v1.ListPluginsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12f\n" +
 	"\tGetPlugin\x12'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\b\x03\x12r\n" +
 	"\rGetPluginPage\x12+.flowmesh.api.fleet.v1.GetPluginPageRequest\x1a,.flowmesh.api.fleet.v1.GetPluginPageResponse\"\x06\xea\xe0\x18\x02\b\x03\x12c\n" +
-	"\bReadText\x12&.flowmesh.api.fleet.v1.ReadTextRequest\x1a'.flowmesh.api.fleet.v1.ReadTextResponse\"\x06\xea\xe0\x18\x02\b\x03\x12t\n" +
+	"\bReadText\x12&.flowmesh.api.fleet.v1.ReadTextRequest\x1a'.flowmesh.api.fleet.v1.ReadTextResponse\"\x06\xea\xe0\x18\x02\b\x03\x12~\n" +
+	"\x11GetPluginFunction\x12/.flowmesh.api.fleet.v1.GetPluginFunctionRequest\x1a0.flowmesh.api.fleet.v1.GetPluginFunctionResponse\"\x06\xea\xe0\x18\x02\b\n" +
+	"\x12t\n" +
 	"\rInstallPlugin\x12+.flowmesh.api.fleet.v1.InstallPluginRequest\x1a,.flowmesh.api.fleet.v1.InstallPluginResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12z\n" +
 	"\x0fConfigurePlugin\x12-.flowmesh.api.fleet.v1.ConfigurePluginRequest\x1a..flowmesh.api.fleet.v1.ConfigurePluginResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12t\n" +
 	"\rUpgradePlugin\x12+.flowmesh.api.fleet.v1.UpgradePluginRequest\x1a,.flowmesh.api.fleet.v1.UpgradePluginResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12h\n" +
@@ -1133,64 +1330,70 @@ func file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescData
 }
 
-var file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_flowmesh_api_fleet_v1_plugin_service_proto_goTypes = []any{
-	(*SearchPluginsRequest)(nil),    // 0: flowmesh.api.fleet.v1.SearchPluginsRequest
-	(*SearchPluginsResponse)(nil),   // 1: flowmesh.api.fleet.v1.SearchPluginsResponse
-	(*ListPluginsRequest)(nil),      // 2: flowmesh.api.fleet.v1.ListPluginsRequest
-	(*ListPluginsResponse)(nil),     // 3: flowmesh.api.fleet.v1.ListPluginsResponse
-	(*GetPluginRequest)(nil),        // 4: flowmesh.api.fleet.v1.GetPluginRequest
-	(*GetPluginResponse)(nil),       // 5: flowmesh.api.fleet.v1.GetPluginResponse
-	(*GetPluginPageRequest)(nil),    // 6: flowmesh.api.fleet.v1.GetPluginPageRequest
-	(*GetPluginPageResponse)(nil),   // 7: flowmesh.api.fleet.v1.GetPluginPageResponse
-	(*ReadTextRequest)(nil),         // 8: flowmesh.api.fleet.v1.ReadTextRequest
-	(*ReadTextResponse)(nil),        // 9: flowmesh.api.fleet.v1.ReadTextResponse
-	(*InstallPluginRequest)(nil),    // 10: flowmesh.api.fleet.v1.InstallPluginRequest
-	(*InstallPluginResponse)(nil),   // 11: flowmesh.api.fleet.v1.InstallPluginResponse
-	(*ConfigurePluginRequest)(nil),  // 12: flowmesh.api.fleet.v1.ConfigurePluginRequest
-	(*ConfigurePluginResponse)(nil), // 13: flowmesh.api.fleet.v1.ConfigurePluginResponse
-	(*UpgradePluginRequest)(nil),    // 14: flowmesh.api.fleet.v1.UpgradePluginRequest
-	(*UpgradePluginResponse)(nil),   // 15: flowmesh.api.fleet.v1.UpgradePluginResponse
-	(*PinPluginRequest)(nil),        // 16: flowmesh.api.fleet.v1.PinPluginRequest
-	(*PinPluginResponse)(nil),       // 17: flowmesh.api.fleet.v1.PinPluginResponse
-	(*RemovePluginRequest)(nil),     // 18: flowmesh.api.fleet.v1.RemovePluginRequest
-	(*RemovePluginResponse)(nil),    // 19: flowmesh.api.fleet.v1.RemovePluginResponse
-	(*CataloguePlugin)(nil),         // 20: flowmesh.api.fleet.v1.CataloguePlugin
-	(*Plugin)(nil),                  // 21: flowmesh.api.fleet.v1.Plugin
+	(*SearchPluginsRequest)(nil),      // 0: flowmesh.api.fleet.v1.SearchPluginsRequest
+	(*SearchPluginsResponse)(nil),     // 1: flowmesh.api.fleet.v1.SearchPluginsResponse
+	(*ListPluginsRequest)(nil),        // 2: flowmesh.api.fleet.v1.ListPluginsRequest
+	(*ListPluginsResponse)(nil),       // 3: flowmesh.api.fleet.v1.ListPluginsResponse
+	(*GetPluginRequest)(nil),          // 4: flowmesh.api.fleet.v1.GetPluginRequest
+	(*GetPluginResponse)(nil),         // 5: flowmesh.api.fleet.v1.GetPluginResponse
+	(*GetPluginPageRequest)(nil),      // 6: flowmesh.api.fleet.v1.GetPluginPageRequest
+	(*GetPluginPageResponse)(nil),     // 7: flowmesh.api.fleet.v1.GetPluginPageResponse
+	(*ReadTextRequest)(nil),           // 8: flowmesh.api.fleet.v1.ReadTextRequest
+	(*ReadTextResponse)(nil),          // 9: flowmesh.api.fleet.v1.ReadTextResponse
+	(*GetPluginFunctionRequest)(nil),  // 10: flowmesh.api.fleet.v1.GetPluginFunctionRequest
+	(*GetPluginFunctionResponse)(nil), // 11: flowmesh.api.fleet.v1.GetPluginFunctionResponse
+	(*InstallPluginRequest)(nil),      // 12: flowmesh.api.fleet.v1.InstallPluginRequest
+	(*InstallPluginResponse)(nil),     // 13: flowmesh.api.fleet.v1.InstallPluginResponse
+	(*ConfigurePluginRequest)(nil),    // 14: flowmesh.api.fleet.v1.ConfigurePluginRequest
+	(*ConfigurePluginResponse)(nil),   // 15: flowmesh.api.fleet.v1.ConfigurePluginResponse
+	(*UpgradePluginRequest)(nil),      // 16: flowmesh.api.fleet.v1.UpgradePluginRequest
+	(*UpgradePluginResponse)(nil),     // 17: flowmesh.api.fleet.v1.UpgradePluginResponse
+	(*PinPluginRequest)(nil),          // 18: flowmesh.api.fleet.v1.PinPluginRequest
+	(*PinPluginResponse)(nil),         // 19: flowmesh.api.fleet.v1.PinPluginResponse
+	(*RemovePluginRequest)(nil),       // 20: flowmesh.api.fleet.v1.RemovePluginRequest
+	(*RemovePluginResponse)(nil),      // 21: flowmesh.api.fleet.v1.RemovePluginResponse
+	nil,                               // 22: flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntry
+	(*CataloguePlugin)(nil),           // 23: flowmesh.api.fleet.v1.CataloguePlugin
+	(*Plugin)(nil),                    // 24: flowmesh.api.fleet.v1.Plugin
 }
 var file_flowmesh_api_fleet_v1_plugin_service_proto_depIdxs = []int32{
-	20, // 0: flowmesh.api.fleet.v1.SearchPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.CataloguePlugin
-	21, // 1: flowmesh.api.fleet.v1.ListPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.Plugin
-	21, // 2: flowmesh.api.fleet.v1.GetPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	21, // 3: flowmesh.api.fleet.v1.InstallPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	21, // 4: flowmesh.api.fleet.v1.ConfigurePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	21, // 5: flowmesh.api.fleet.v1.UpgradePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	21, // 6: flowmesh.api.fleet.v1.PinPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	0,  // 7: flowmesh.api.fleet.v1.PluginService.SearchPlugins:input_type -> flowmesh.api.fleet.v1.SearchPluginsRequest
-	2,  // 8: flowmesh.api.fleet.v1.PluginService.ListPlugins:input_type -> flowmesh.api.fleet.v1.ListPluginsRequest
-	4,  // 9: flowmesh.api.fleet.v1.PluginService.GetPlugin:input_type -> flowmesh.api.fleet.v1.GetPluginRequest
-	6,  // 10: flowmesh.api.fleet.v1.PluginService.GetPluginPage:input_type -> flowmesh.api.fleet.v1.GetPluginPageRequest
-	8,  // 11: flowmesh.api.fleet.v1.PluginService.ReadText:input_type -> flowmesh.api.fleet.v1.ReadTextRequest
-	10, // 12: flowmesh.api.fleet.v1.PluginService.InstallPlugin:input_type -> flowmesh.api.fleet.v1.InstallPluginRequest
-	12, // 13: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:input_type -> flowmesh.api.fleet.v1.ConfigurePluginRequest
-	14, // 14: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:input_type -> flowmesh.api.fleet.v1.UpgradePluginRequest
-	16, // 15: flowmesh.api.fleet.v1.PluginService.PinPlugin:input_type -> flowmesh.api.fleet.v1.PinPluginRequest
-	18, // 16: flowmesh.api.fleet.v1.PluginService.RemovePlugin:input_type -> flowmesh.api.fleet.v1.RemovePluginRequest
-	1,  // 17: flowmesh.api.fleet.v1.PluginService.SearchPlugins:output_type -> flowmesh.api.fleet.v1.SearchPluginsResponse
-	3,  // 18: flowmesh.api.fleet.v1.PluginService.ListPlugins:output_type -> flowmesh.api.fleet.v1.ListPluginsResponse
-	5,  // 19: flowmesh.api.fleet.v1.PluginService.GetPlugin:output_type -> flowmesh.api.fleet.v1.GetPluginResponse
-	7,  // 20: flowmesh.api.fleet.v1.PluginService.GetPluginPage:output_type -> flowmesh.api.fleet.v1.GetPluginPageResponse
-	9,  // 21: flowmesh.api.fleet.v1.PluginService.ReadText:output_type -> flowmesh.api.fleet.v1.ReadTextResponse
-	11, // 22: flowmesh.api.fleet.v1.PluginService.InstallPlugin:output_type -> flowmesh.api.fleet.v1.InstallPluginResponse
-	13, // 23: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:output_type -> flowmesh.api.fleet.v1.ConfigurePluginResponse
-	15, // 24: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:output_type -> flowmesh.api.fleet.v1.UpgradePluginResponse
-	17, // 25: flowmesh.api.fleet.v1.PluginService.PinPlugin:output_type -> flowmesh.api.fleet.v1.PinPluginResponse
-	19, // 26: flowmesh.api.fleet.v1.PluginService.RemovePlugin:output_type -> flowmesh.api.fleet.v1.RemovePluginResponse
-	17, // [17:27] is the sub-list for method output_type
-	7,  // [7:17] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	23, // 0: flowmesh.api.fleet.v1.SearchPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.CataloguePlugin
+	24, // 1: flowmesh.api.fleet.v1.ListPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.Plugin
+	24, // 2: flowmesh.api.fleet.v1.GetPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	22, // 3: flowmesh.api.fleet.v1.GetPluginFunctionResponse.modules:type_name -> flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntry
+	24, // 4: flowmesh.api.fleet.v1.InstallPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	24, // 5: flowmesh.api.fleet.v1.ConfigurePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	24, // 6: flowmesh.api.fleet.v1.UpgradePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	24, // 7: flowmesh.api.fleet.v1.PinPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	0,  // 8: flowmesh.api.fleet.v1.PluginService.SearchPlugins:input_type -> flowmesh.api.fleet.v1.SearchPluginsRequest
+	2,  // 9: flowmesh.api.fleet.v1.PluginService.ListPlugins:input_type -> flowmesh.api.fleet.v1.ListPluginsRequest
+	4,  // 10: flowmesh.api.fleet.v1.PluginService.GetPlugin:input_type -> flowmesh.api.fleet.v1.GetPluginRequest
+	6,  // 11: flowmesh.api.fleet.v1.PluginService.GetPluginPage:input_type -> flowmesh.api.fleet.v1.GetPluginPageRequest
+	8,  // 12: flowmesh.api.fleet.v1.PluginService.ReadText:input_type -> flowmesh.api.fleet.v1.ReadTextRequest
+	10, // 13: flowmesh.api.fleet.v1.PluginService.GetPluginFunction:input_type -> flowmesh.api.fleet.v1.GetPluginFunctionRequest
+	12, // 14: flowmesh.api.fleet.v1.PluginService.InstallPlugin:input_type -> flowmesh.api.fleet.v1.InstallPluginRequest
+	14, // 15: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:input_type -> flowmesh.api.fleet.v1.ConfigurePluginRequest
+	16, // 16: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:input_type -> flowmesh.api.fleet.v1.UpgradePluginRequest
+	18, // 17: flowmesh.api.fleet.v1.PluginService.PinPlugin:input_type -> flowmesh.api.fleet.v1.PinPluginRequest
+	20, // 18: flowmesh.api.fleet.v1.PluginService.RemovePlugin:input_type -> flowmesh.api.fleet.v1.RemovePluginRequest
+	1,  // 19: flowmesh.api.fleet.v1.PluginService.SearchPlugins:output_type -> flowmesh.api.fleet.v1.SearchPluginsResponse
+	3,  // 20: flowmesh.api.fleet.v1.PluginService.ListPlugins:output_type -> flowmesh.api.fleet.v1.ListPluginsResponse
+	5,  // 21: flowmesh.api.fleet.v1.PluginService.GetPlugin:output_type -> flowmesh.api.fleet.v1.GetPluginResponse
+	7,  // 22: flowmesh.api.fleet.v1.PluginService.GetPluginPage:output_type -> flowmesh.api.fleet.v1.GetPluginPageResponse
+	9,  // 23: flowmesh.api.fleet.v1.PluginService.ReadText:output_type -> flowmesh.api.fleet.v1.ReadTextResponse
+	11, // 24: flowmesh.api.fleet.v1.PluginService.GetPluginFunction:output_type -> flowmesh.api.fleet.v1.GetPluginFunctionResponse
+	13, // 25: flowmesh.api.fleet.v1.PluginService.InstallPlugin:output_type -> flowmesh.api.fleet.v1.InstallPluginResponse
+	15, // 26: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:output_type -> flowmesh.api.fleet.v1.ConfigurePluginResponse
+	17, // 27: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:output_type -> flowmesh.api.fleet.v1.UpgradePluginResponse
+	19, // 28: flowmesh.api.fleet.v1.PluginService.PinPlugin:output_type -> flowmesh.api.fleet.v1.PinPluginResponse
+	21, // 29: flowmesh.api.fleet.v1.PluginService.RemovePlugin:output_type -> flowmesh.api.fleet.v1.RemovePluginResponse
+	19, // [19:30] is the sub-list for method output_type
+	8,  // [8:19] is the sub-list for method input_type
+	8,  // [8:8] is the sub-list for extension type_name
+	8,  // [8:8] is the sub-list for extension extendee
+	0,  // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_plugin_service_proto_init() }
@@ -1205,7 +1408,7 @@ func file_flowmesh_api_fleet_v1_plugin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc), len(file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,16 +19,17 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	PluginService_SearchPlugins_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/SearchPlugins"
-	PluginService_ListPlugins_FullMethodName     = "/flowmesh.api.fleet.v1.PluginService/ListPlugins"
-	PluginService_GetPlugin_FullMethodName       = "/flowmesh.api.fleet.v1.PluginService/GetPlugin"
-	PluginService_GetPluginPage_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/GetPluginPage"
-	PluginService_ReadText_FullMethodName        = "/flowmesh.api.fleet.v1.PluginService/ReadText"
-	PluginService_InstallPlugin_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/InstallPlugin"
-	PluginService_ConfigurePlugin_FullMethodName = "/flowmesh.api.fleet.v1.PluginService/ConfigurePlugin"
-	PluginService_UpgradePlugin_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/UpgradePlugin"
-	PluginService_PinPlugin_FullMethodName       = "/flowmesh.api.fleet.v1.PluginService/PinPlugin"
-	PluginService_RemovePlugin_FullMethodName    = "/flowmesh.api.fleet.v1.PluginService/RemovePlugin"
+	PluginService_SearchPlugins_FullMethodName     = "/flowmesh.api.fleet.v1.PluginService/SearchPlugins"
+	PluginService_ListPlugins_FullMethodName       = "/flowmesh.api.fleet.v1.PluginService/ListPlugins"
+	PluginService_GetPlugin_FullMethodName         = "/flowmesh.api.fleet.v1.PluginService/GetPlugin"
+	PluginService_GetPluginPage_FullMethodName     = "/flowmesh.api.fleet.v1.PluginService/GetPluginPage"
+	PluginService_ReadText_FullMethodName          = "/flowmesh.api.fleet.v1.PluginService/ReadText"
+	PluginService_GetPluginFunction_FullMethodName = "/flowmesh.api.fleet.v1.PluginService/GetPluginFunction"
+	PluginService_InstallPlugin_FullMethodName     = "/flowmesh.api.fleet.v1.PluginService/InstallPlugin"
+	PluginService_ConfigurePlugin_FullMethodName   = "/flowmesh.api.fleet.v1.PluginService/ConfigurePlugin"
+	PluginService_UpgradePlugin_FullMethodName     = "/flowmesh.api.fleet.v1.PluginService/UpgradePlugin"
+	PluginService_PinPlugin_FullMethodName         = "/flowmesh.api.fleet.v1.PluginService/PinPlugin"
+	PluginService_RemovePlugin_FullMethodName      = "/flowmesh.api.fleet.v1.PluginService/RemovePlugin"
 )
 
 // PluginServiceClient is the client API for PluginService service.
@@ -58,15 +59,23 @@ type PluginServiceClient interface {
 	//	NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
 	//	INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
 	ReadText(ctx context.Context, in *ReadTextRequest, opts ...grpc.CallOption) (*ReadTextResponse, error)
+	// Returns the function of a plugin that only computes, for the service that calls it.
+	//
+	//	NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+	GetPluginFunction(ctx context.Context, in *GetPluginFunctionRequest, opts ...grpc.CallOption) (*GetPluginFunctionResponse, error)
 	// Installs a version and starts its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
 	//	ALREADY_EXISTS / PLUGIN_EXISTS
 	//	INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-	//	INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+	//	INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
 	//	FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
 	//	FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
 	//	FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+	//	FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+	//	                                             logins
+	//	PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+	//	                                             the installation
 	//	FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
 	InstallPlugin(ctx context.Context, in *InstallPluginRequest, opts ...grpc.CallOption) (*InstallPluginResponse, error)
 	// Replaces the configuration; agents of the one before are replaced once new ones are ready.
@@ -79,6 +88,7 @@ type PluginServiceClient interface {
 	// errors are those of an installation.
 	//
 	//	FAILED_PRECONDITION / PLUGIN_PINNED
+	//	FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
 	UpgradePlugin(ctx context.Context, in *UpgradePluginRequest, opts ...grpc.CallOption) (*UpgradePluginResponse, error)
 	// Refuses upgrades from now on, or admits them again.
 	//
@@ -87,7 +97,9 @@ type PluginServiceClient interface {
 	// Removes a plugin and ends its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND
-	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+	//	                                      names them
+	//	FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
 	RemovePlugin(ctx context.Context, in *RemovePluginRequest, opts ...grpc.CallOption) (*RemovePluginResponse, error)
 }
 
@@ -143,6 +155,16 @@ func (c *pluginServiceClient) ReadText(ctx context.Context, in *ReadTextRequest,
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReadTextResponse)
 	err := c.cc.Invoke(ctx, PluginService_ReadText_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginServiceClient) GetPluginFunction(ctx context.Context, in *GetPluginFunctionRequest, opts ...grpc.CallOption) (*GetPluginFunctionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPluginFunctionResponse)
+	err := c.cc.Invoke(ctx, PluginService_GetPluginFunction_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -226,15 +248,23 @@ type PluginServiceServer interface {
 	//	NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
 	//	INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
 	ReadText(context.Context, *ReadTextRequest) (*ReadTextResponse, error)
+	// Returns the function of a plugin that only computes, for the service that calls it.
+	//
+	//	NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+	GetPluginFunction(context.Context, *GetPluginFunctionRequest) (*GetPluginFunctionResponse, error)
 	// Installs a version and starts its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
 	//	ALREADY_EXISTS / PLUGIN_EXISTS
 	//	INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-	//	INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+	//	INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
 	//	FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
 	//	FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
 	//	FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+	//	FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+	//	                                             logins
+	//	PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+	//	                                             the installation
 	//	FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
 	InstallPlugin(context.Context, *InstallPluginRequest) (*InstallPluginResponse, error)
 	// Replaces the configuration; agents of the one before are replaced once new ones are ready.
@@ -247,6 +277,7 @@ type PluginServiceServer interface {
 	// errors are those of an installation.
 	//
 	//	FAILED_PRECONDITION / PLUGIN_PINNED
+	//	FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
 	UpgradePlugin(context.Context, *UpgradePluginRequest) (*UpgradePluginResponse, error)
 	// Refuses upgrades from now on, or admits them again.
 	//
@@ -255,7 +286,9 @@ type PluginServiceServer interface {
 	// Removes a plugin and ends its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND
-	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+	//	                                      names them
+	//	FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
 	RemovePlugin(context.Context, *RemovePluginRequest) (*RemovePluginResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()
 }
@@ -281,6 +314,9 @@ func (UnimplementedPluginServiceServer) GetPluginPage(context.Context, *GetPlugi
 }
 func (UnimplementedPluginServiceServer) ReadText(context.Context, *ReadTextRequest) (*ReadTextResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadText not implemented")
+}
+func (UnimplementedPluginServiceServer) GetPluginFunction(context.Context, *GetPluginFunctionRequest) (*GetPluginFunctionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPluginFunction not implemented")
 }
 func (UnimplementedPluginServiceServer) InstallPlugin(context.Context, *InstallPluginRequest) (*InstallPluginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method InstallPlugin not implemented")
@@ -408,6 +444,24 @@ func _PluginService_ReadText_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PluginService_GetPluginFunction_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPluginFunctionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).GetPluginFunction(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_GetPluginFunction_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).GetPluginFunction(ctx, req.(*GetPluginFunctionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _PluginService_InstallPlugin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(InstallPluginRequest)
 	if err := dec(in); err != nil {
@@ -524,6 +578,10 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReadText",
 			Handler:    _PluginService_ReadText_Handler,
+		},
+		{
+			MethodName: "GetPluginFunction",
+			Handler:    _PluginService_GetPluginFunction_Handler,
 		},
 		{
 			MethodName: "InstallPlugin",

@@ -126,7 +126,9 @@ type ProviderSettings struct {
 	SloUrl string `protobuf:"bytes,10,opt,name=slo_url,json=sloUrl,proto3" json:"slo_url,omitempty"`
 	// A user with a password and roles in this company only becomes that of a subject with the same
 	// verified email address at its first login there, and has no password from then on.
-	LinkByEmail   bool `protobuf:"varint,11,opt,name=link_by_email,json=linkByEmail,proto3" json:"link_by_email,omitempty"`
+	LinkByEmail bool `protobuf:"varint,11,opt,name=link_by_email,json=linkByEmail,proto3" json:"link_by_email,omitempty"`
+	// A plugin of the kind `login`, whose result is the claim `hook`; empty is none.
+	Hook          string `protobuf:"bytes,12,opt,name=hook,proto3" json:"hook,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -236,6 +238,13 @@ func (x *ProviderSettings) GetLinkByEmail() bool {
 		return x.LinkByEmail
 	}
 	return false
+}
+
+func (x *ProviderSettings) GetHook() string {
+	if x != nil {
+		return x.Hook
+	}
+	return ""
 }
 
 type Provider struct {
@@ -804,6 +813,94 @@ func (*DeleteProviderResponse) Descriptor() ([]byte, []int) {
 	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{12}
 }
 
+type ListProvidersOfPluginRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Plugin        string                 `protobuf:"bytes,1,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProvidersOfPluginRequest) Reset() {
+	*x = ListProvidersOfPluginRequest{}
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProvidersOfPluginRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProvidersOfPluginRequest) ProtoMessage() {}
+
+func (x *ListProvidersOfPluginRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProvidersOfPluginRequest.ProtoReflect.Descriptor instead.
+func (*ListProvidersOfPluginRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ListProvidersOfPluginRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+type ListProvidersOfPluginResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ProviderIds   []string               `protobuf:"bytes,1,rep,name=provider_ids,json=providerIds,proto3" json:"provider_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListProvidersOfPluginResponse) Reset() {
+	*x = ListProvidersOfPluginResponse{}
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListProvidersOfPluginResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListProvidersOfPluginResponse) ProtoMessage() {}
+
+func (x *ListProvidersOfPluginResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListProvidersOfPluginResponse.ProtoReflect.Descriptor instead.
+func (*ListProvidersOfPluginResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ListProvidersOfPluginResponse) GetProviderIds() []string {
+	if x != nil {
+		return x.ProviderIds
+	}
+	return nil
+}
+
 type TestProviderRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	ProviderId string                 `protobuf:"bytes,1,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
@@ -815,7 +912,7 @@ type TestProviderRequest struct {
 
 func (x *TestProviderRequest) Reset() {
 	*x = TestProviderRequest{}
-	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +924,7 @@ func (x *TestProviderRequest) String() string {
 func (*TestProviderRequest) ProtoMessage() {}
 
 func (x *TestProviderRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +937,7 @@ func (x *TestProviderRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestProviderRequest.ProtoReflect.Descriptor instead.
 func (*TestProviderRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TestProviderRequest) GetProviderId() string {
@@ -859,7 +956,8 @@ func (x *TestProviderRequest) GetClaimsJson() string {
 
 type TestProviderResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Documents and keys of the provider can be used; otherwise `problem` says what cannot.
+	// Documents and keys of the provider, and its plugin, can be used; otherwise `problem` says what
+	// cannot.
 	Reachable bool   `protobuf:"varint,1,opt,name=reachable,proto3" json:"reachable,omitempty"`
 	Problem   string `protobuf:"bytes,2,opt,name=problem,proto3" json:"problem,omitempty"`
 	// Email address and name that a new user would have.
@@ -873,7 +971,7 @@ type TestProviderResponse struct {
 
 func (x *TestProviderResponse) Reset() {
 	*x = TestProviderResponse{}
-	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -885,7 +983,7 @@ func (x *TestProviderResponse) String() string {
 func (*TestProviderResponse) ProtoMessage() {}
 
 func (x *TestProviderResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_identity_v1_provider_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -898,7 +996,7 @@ func (x *TestProviderResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TestProviderResponse.ProtoReflect.Descriptor instead.
 func (*TestProviderResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TestProviderResponse) GetReachable() bool {
@@ -946,7 +1044,7 @@ const file_flowmesh_api_identity_v1_provider_service_proto_rawDesc = "" +
 	"\x06equals\x18\x02 \x01(\tR\x06equals\x12\x12\n" +
 	"\x04role\x18\x03 \x01(\tR\x04role\x125\n" +
 	"\x05level\x18\x04 \x01(\x0e2\x1f.flowmesh.api.identity.v1.LevelR\x05level\x12\x1f\n" +
-	"\blevel_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\vR\alevelId\"\xdd\x02\n" +
+	"\blevel_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\vR\alevelId\"\xf1\x02\n" +
 	"\x10ProviderSettings\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -959,7 +1057,8 @@ const file_flowmesh_api_identity_v1_provider_service_proto_rawDesc = "" +
 	"\fcertificates\x18\t \x03(\tR\fcertificates\x12\x17\n" +
 	"\aslo_url\x18\n" +
 	" \x01(\tR\x06sloUrl\x12\"\n" +
-	"\rlink_by_email\x18\v \x01(\bR\vlinkByEmail\"\xe4\x01\n" +
+	"\rlink_by_email\x18\v \x01(\bR\vlinkByEmail\x12\x12\n" +
+	"\x04hook\x18\f \x01(\tR\x04hook\"\xe4\x01\n" +
 	"\bProvider\x12\x14\n" +
 	"\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\x02id\x12#\n" +
 	"\n" +
@@ -998,7 +1097,11 @@ const file_flowmesh_api_identity_v1_provider_service_proto_rawDesc = "" +
 	"\vprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\n" +
 	"providerId\x12\x12\n" +
 	"\x04etag\x18\x02 \x01(\tR\x04etag\"\x18\n" +
-	"\x16DeleteProviderResponse\"]\n" +
+	"\x16DeleteProviderResponse\"6\n" +
+	"\x1cListProvidersOfPluginRequest\x12\x16\n" +
+	"\x06plugin\x18\x01 \x01(\tR\x06plugin\"H\n" +
+	"\x1dListProvidersOfPluginResponse\x12'\n" +
+	"\fprovider_ids\x18\x01 \x03(\tB\x04\xf0\xe0\x18\bR\vproviderIds\"]\n" +
 	"\x13TestProviderRequest\x12%\n" +
 	"\vprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\n" +
 	"providerId\x12\x1f\n" +
@@ -1009,7 +1112,7 @@ const file_flowmesh_api_identity_v1_provider_service_proto_rawDesc = "" +
 	"\aproblem\x18\x02 \x01(\tR\aproblem\x12\x14\n" +
 	"\x05email\x18\x03 \x01(\tR\x05email\x12\x12\n" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x127\n" +
-	"\x06grants\x18\x05 \x03(\v2\x1f.flowmesh.api.identity.v1.GrantR\x06grants2\xff\x05\n" +
+	"\x06grants\x18\x05 \x03(\v2\x1f.flowmesh.api.identity.v1.GrantR\x06grants2\x94\a\n" +
 	"\x0fProviderService\x12\x7f\n" +
 	"\x0eCreateProvider\x12/.flowmesh.api.identity.v1.CreateProviderRequest\x1a0.flowmesh.api.identity.v1.CreateProviderResponse\"\n" +
 	"\xea\xe0\x18\x06\b\a\x10\x01(\x01\x12t\n" +
@@ -1018,7 +1121,9 @@ const file_flowmesh_api_identity_v1_provider_service_proto_rawDesc = "" +
 	"\x0eUpdateProvider\x12/.flowmesh.api.identity.v1.UpdateProviderRequest\x1a0.flowmesh.api.identity.v1.UpdateProviderResponse\"\n" +
 	"\xea\xe0\x18\x06\b\a\x10\x01(\x01\x12\x7f\n" +
 	"\x0eDeleteProvider\x12/.flowmesh.api.identity.v1.DeleteProviderRequest\x1a0.flowmesh.api.identity.v1.DeleteProviderResponse\"\n" +
-	"\xea\xe0\x18\x06\b\a\x10\x01(\x01\x12w\n" +
+	"\xea\xe0\x18\x06\b\a\x10\x01(\x01\x12\x92\x01\n" +
+	"\x15ListProvidersOfPlugin\x126.flowmesh.api.identity.v1.ListProvidersOfPluginRequest\x1a7.flowmesh.api.identity.v1.ListProvidersOfPluginResponse\"\b\xea\xe0\x18\x04\b\n" +
+	"\x10\x02\x12w\n" +
 	"\fTestProvider\x12-.flowmesh.api.identity.v1.TestProviderRequest\x1a..flowmesh.api.identity.v1.TestProviderResponse\"\b\xea\xe0\x18\x04\b\a\x10\x01Bq\n" +
 	"\x1cdev.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18Flowmesh.Api.Identity.V1b\x06proto3"
 
@@ -1034,28 +1139,30 @@ func file_flowmesh_api_identity_v1_provider_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_identity_v1_provider_service_proto_rawDescData
 }
 
-var file_flowmesh_api_identity_v1_provider_service_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_flowmesh_api_identity_v1_provider_service_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_flowmesh_api_identity_v1_provider_service_proto_goTypes = []any{
-	(*RoleRule)(nil),               // 0: flowmesh.api.identity.v1.RoleRule
-	(*ProviderSettings)(nil),       // 1: flowmesh.api.identity.v1.ProviderSettings
-	(*Provider)(nil),               // 2: flowmesh.api.identity.v1.Provider
-	(*CreateProviderRequest)(nil),  // 3: flowmesh.api.identity.v1.CreateProviderRequest
-	(*CreateProviderResponse)(nil), // 4: flowmesh.api.identity.v1.CreateProviderResponse
-	(*GetProviderRequest)(nil),     // 5: flowmesh.api.identity.v1.GetProviderRequest
-	(*GetProviderResponse)(nil),    // 6: flowmesh.api.identity.v1.GetProviderResponse
-	(*ListProvidersRequest)(nil),   // 7: flowmesh.api.identity.v1.ListProvidersRequest
-	(*ListProvidersResponse)(nil),  // 8: flowmesh.api.identity.v1.ListProvidersResponse
-	(*UpdateProviderRequest)(nil),  // 9: flowmesh.api.identity.v1.UpdateProviderRequest
-	(*UpdateProviderResponse)(nil), // 10: flowmesh.api.identity.v1.UpdateProviderResponse
-	(*DeleteProviderRequest)(nil),  // 11: flowmesh.api.identity.v1.DeleteProviderRequest
-	(*DeleteProviderResponse)(nil), // 12: flowmesh.api.identity.v1.DeleteProviderResponse
-	(*TestProviderRequest)(nil),    // 13: flowmesh.api.identity.v1.TestProviderRequest
-	(*TestProviderResponse)(nil),   // 14: flowmesh.api.identity.v1.TestProviderResponse
-	(Level)(0),                     // 15: flowmesh.api.identity.v1.Level
-	(*Grant)(nil),                  // 16: flowmesh.api.identity.v1.Grant
+	(*RoleRule)(nil),                      // 0: flowmesh.api.identity.v1.RoleRule
+	(*ProviderSettings)(nil),              // 1: flowmesh.api.identity.v1.ProviderSettings
+	(*Provider)(nil),                      // 2: flowmesh.api.identity.v1.Provider
+	(*CreateProviderRequest)(nil),         // 3: flowmesh.api.identity.v1.CreateProviderRequest
+	(*CreateProviderResponse)(nil),        // 4: flowmesh.api.identity.v1.CreateProviderResponse
+	(*GetProviderRequest)(nil),            // 5: flowmesh.api.identity.v1.GetProviderRequest
+	(*GetProviderResponse)(nil),           // 6: flowmesh.api.identity.v1.GetProviderResponse
+	(*ListProvidersRequest)(nil),          // 7: flowmesh.api.identity.v1.ListProvidersRequest
+	(*ListProvidersResponse)(nil),         // 8: flowmesh.api.identity.v1.ListProvidersResponse
+	(*UpdateProviderRequest)(nil),         // 9: flowmesh.api.identity.v1.UpdateProviderRequest
+	(*UpdateProviderResponse)(nil),        // 10: flowmesh.api.identity.v1.UpdateProviderResponse
+	(*DeleteProviderRequest)(nil),         // 11: flowmesh.api.identity.v1.DeleteProviderRequest
+	(*DeleteProviderResponse)(nil),        // 12: flowmesh.api.identity.v1.DeleteProviderResponse
+	(*ListProvidersOfPluginRequest)(nil),  // 13: flowmesh.api.identity.v1.ListProvidersOfPluginRequest
+	(*ListProvidersOfPluginResponse)(nil), // 14: flowmesh.api.identity.v1.ListProvidersOfPluginResponse
+	(*TestProviderRequest)(nil),           // 15: flowmesh.api.identity.v1.TestProviderRequest
+	(*TestProviderResponse)(nil),          // 16: flowmesh.api.identity.v1.TestProviderResponse
+	(Level)(0),                            // 17: flowmesh.api.identity.v1.Level
+	(*Grant)(nil),                         // 18: flowmesh.api.identity.v1.Grant
 }
 var file_flowmesh_api_identity_v1_provider_service_proto_depIdxs = []int32{
-	15, // 0: flowmesh.api.identity.v1.RoleRule.level:type_name -> flowmesh.api.identity.v1.Level
+	17, // 0: flowmesh.api.identity.v1.RoleRule.level:type_name -> flowmesh.api.identity.v1.Level
 	0,  // 1: flowmesh.api.identity.v1.ProviderSettings.rules:type_name -> flowmesh.api.identity.v1.RoleRule
 	1,  // 2: flowmesh.api.identity.v1.Provider.settings:type_name -> flowmesh.api.identity.v1.ProviderSettings
 	1,  // 3: flowmesh.api.identity.v1.CreateProviderRequest.settings:type_name -> flowmesh.api.identity.v1.ProviderSettings
@@ -1064,21 +1171,23 @@ var file_flowmesh_api_identity_v1_provider_service_proto_depIdxs = []int32{
 	2,  // 6: flowmesh.api.identity.v1.ListProvidersResponse.providers:type_name -> flowmesh.api.identity.v1.Provider
 	1,  // 7: flowmesh.api.identity.v1.UpdateProviderRequest.settings:type_name -> flowmesh.api.identity.v1.ProviderSettings
 	2,  // 8: flowmesh.api.identity.v1.UpdateProviderResponse.provider:type_name -> flowmesh.api.identity.v1.Provider
-	16, // 9: flowmesh.api.identity.v1.TestProviderResponse.grants:type_name -> flowmesh.api.identity.v1.Grant
+	18, // 9: flowmesh.api.identity.v1.TestProviderResponse.grants:type_name -> flowmesh.api.identity.v1.Grant
 	3,  // 10: flowmesh.api.identity.v1.ProviderService.CreateProvider:input_type -> flowmesh.api.identity.v1.CreateProviderRequest
 	5,  // 11: flowmesh.api.identity.v1.ProviderService.GetProvider:input_type -> flowmesh.api.identity.v1.GetProviderRequest
 	7,  // 12: flowmesh.api.identity.v1.ProviderService.ListProviders:input_type -> flowmesh.api.identity.v1.ListProvidersRequest
 	9,  // 13: flowmesh.api.identity.v1.ProviderService.UpdateProvider:input_type -> flowmesh.api.identity.v1.UpdateProviderRequest
 	11, // 14: flowmesh.api.identity.v1.ProviderService.DeleteProvider:input_type -> flowmesh.api.identity.v1.DeleteProviderRequest
-	13, // 15: flowmesh.api.identity.v1.ProviderService.TestProvider:input_type -> flowmesh.api.identity.v1.TestProviderRequest
-	4,  // 16: flowmesh.api.identity.v1.ProviderService.CreateProvider:output_type -> flowmesh.api.identity.v1.CreateProviderResponse
-	6,  // 17: flowmesh.api.identity.v1.ProviderService.GetProvider:output_type -> flowmesh.api.identity.v1.GetProviderResponse
-	8,  // 18: flowmesh.api.identity.v1.ProviderService.ListProviders:output_type -> flowmesh.api.identity.v1.ListProvidersResponse
-	10, // 19: flowmesh.api.identity.v1.ProviderService.UpdateProvider:output_type -> flowmesh.api.identity.v1.UpdateProviderResponse
-	12, // 20: flowmesh.api.identity.v1.ProviderService.DeleteProvider:output_type -> flowmesh.api.identity.v1.DeleteProviderResponse
-	14, // 21: flowmesh.api.identity.v1.ProviderService.TestProvider:output_type -> flowmesh.api.identity.v1.TestProviderResponse
-	16, // [16:22] is the sub-list for method output_type
-	10, // [10:16] is the sub-list for method input_type
+	13, // 15: flowmesh.api.identity.v1.ProviderService.ListProvidersOfPlugin:input_type -> flowmesh.api.identity.v1.ListProvidersOfPluginRequest
+	15, // 16: flowmesh.api.identity.v1.ProviderService.TestProvider:input_type -> flowmesh.api.identity.v1.TestProviderRequest
+	4,  // 17: flowmesh.api.identity.v1.ProviderService.CreateProvider:output_type -> flowmesh.api.identity.v1.CreateProviderResponse
+	6,  // 18: flowmesh.api.identity.v1.ProviderService.GetProvider:output_type -> flowmesh.api.identity.v1.GetProviderResponse
+	8,  // 19: flowmesh.api.identity.v1.ProviderService.ListProviders:output_type -> flowmesh.api.identity.v1.ListProvidersResponse
+	10, // 20: flowmesh.api.identity.v1.ProviderService.UpdateProvider:output_type -> flowmesh.api.identity.v1.UpdateProviderResponse
+	12, // 21: flowmesh.api.identity.v1.ProviderService.DeleteProvider:output_type -> flowmesh.api.identity.v1.DeleteProviderResponse
+	14, // 22: flowmesh.api.identity.v1.ProviderService.ListProvidersOfPlugin:output_type -> flowmesh.api.identity.v1.ListProvidersOfPluginResponse
+	16, // 23: flowmesh.api.identity.v1.ProviderService.TestProvider:output_type -> flowmesh.api.identity.v1.TestProviderResponse
+	17, // [17:24] is the sub-list for method output_type
+	10, // [10:17] is the sub-list for method input_type
 	10, // [10:10] is the sub-list for extension type_name
 	10, // [10:10] is the sub-list for extension extendee
 	0,  // [0:10] is the sub-list for field type_name
@@ -1096,7 +1205,7 @@ func file_flowmesh_api_identity_v1_provider_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_provider_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_provider_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,12 +19,13 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	ProviderService_CreateProvider_FullMethodName = "/flowmesh.api.identity.v1.ProviderService/CreateProvider"
-	ProviderService_GetProvider_FullMethodName    = "/flowmesh.api.identity.v1.ProviderService/GetProvider"
-	ProviderService_ListProviders_FullMethodName  = "/flowmesh.api.identity.v1.ProviderService/ListProviders"
-	ProviderService_UpdateProvider_FullMethodName = "/flowmesh.api.identity.v1.ProviderService/UpdateProvider"
-	ProviderService_DeleteProvider_FullMethodName = "/flowmesh.api.identity.v1.ProviderService/DeleteProvider"
-	ProviderService_TestProvider_FullMethodName   = "/flowmesh.api.identity.v1.ProviderService/TestProvider"
+	ProviderService_CreateProvider_FullMethodName        = "/flowmesh.api.identity.v1.ProviderService/CreateProvider"
+	ProviderService_GetProvider_FullMethodName           = "/flowmesh.api.identity.v1.ProviderService/GetProvider"
+	ProviderService_ListProviders_FullMethodName         = "/flowmesh.api.identity.v1.ProviderService/ListProviders"
+	ProviderService_UpdateProvider_FullMethodName        = "/flowmesh.api.identity.v1.ProviderService/UpdateProvider"
+	ProviderService_DeleteProvider_FullMethodName        = "/flowmesh.api.identity.v1.ProviderService/DeleteProvider"
+	ProviderService_ListProvidersOfPlugin_FullMethodName = "/flowmesh.api.identity.v1.ProviderService/ListProvidersOfPlugin"
+	ProviderService_TestProvider_FullMethodName          = "/flowmesh.api.identity.v1.ProviderService/TestProvider"
 )
 
 // ProviderServiceClient is the client API for ProviderService service.
@@ -59,6 +60,8 @@ type ProviderServiceClient interface {
 	//	NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
 	//	FAILED_PRECONDITION / ETAG_MISMATCH
 	DeleteProvider(ctx context.Context, in *DeleteProviderRequest, opts ...grpc.CallOption) (*DeleteProviderResponse, error)
+	// Returns the ids of the providers, of all companies, that call a plugin.
+	ListProvidersOfPlugin(ctx context.Context, in *ListProvidersOfPluginRequest, opts ...grpc.CallOption) (*ListProvidersOfPluginResponse, error)
 	// Returns what a login with the given claims would map to, and what the provider's own documents
 	// say. Nothing is changed.
 	//
@@ -125,6 +128,16 @@ func (c *providerServiceClient) DeleteProvider(ctx context.Context, in *DeletePr
 	return out, nil
 }
 
+func (c *providerServiceClient) ListProvidersOfPlugin(ctx context.Context, in *ListProvidersOfPluginRequest, opts ...grpc.CallOption) (*ListProvidersOfPluginResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListProvidersOfPluginResponse)
+	err := c.cc.Invoke(ctx, ProviderService_ListProvidersOfPlugin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *providerServiceClient) TestProvider(ctx context.Context, in *TestProviderRequest, opts ...grpc.CallOption) (*TestProviderResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(TestProviderResponse)
@@ -167,6 +180,8 @@ type ProviderServiceServer interface {
 	//	NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
 	//	FAILED_PRECONDITION / ETAG_MISMATCH
 	DeleteProvider(context.Context, *DeleteProviderRequest) (*DeleteProviderResponse, error)
+	// Returns the ids of the providers, of all companies, that call a plugin.
+	ListProvidersOfPlugin(context.Context, *ListProvidersOfPluginRequest) (*ListProvidersOfPluginResponse, error)
 	// Returns what a login with the given claims would map to, and what the provider's own documents
 	// say. Nothing is changed.
 	//
@@ -197,6 +212,9 @@ func (UnimplementedProviderServiceServer) UpdateProvider(context.Context, *Updat
 }
 func (UnimplementedProviderServiceServer) DeleteProvider(context.Context, *DeleteProviderRequest) (*DeleteProviderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteProvider not implemented")
+}
+func (UnimplementedProviderServiceServer) ListProvidersOfPlugin(context.Context, *ListProvidersOfPluginRequest) (*ListProvidersOfPluginResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListProvidersOfPlugin not implemented")
 }
 func (UnimplementedProviderServiceServer) TestProvider(context.Context, *TestProviderRequest) (*TestProviderResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method TestProvider not implemented")
@@ -312,6 +330,24 @@ func _ProviderService_DeleteProvider_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProviderService_ListProvidersOfPlugin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListProvidersOfPluginRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProviderServiceServer).ListProvidersOfPlugin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProviderService_ListProvidersOfPlugin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProviderServiceServer).ListProvidersOfPlugin(ctx, req.(*ListProvidersOfPluginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _ProviderService_TestProvider_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(TestProviderRequest)
 	if err := dec(in); err != nil {
@@ -356,6 +392,10 @@ var ProviderService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteProvider",
 			Handler:    _ProviderService_DeleteProvider_Handler,
+		},
+		{
+			MethodName: "ListProvidersOfPlugin",
+			Handler:    _ProviderService_ListProvidersOfPlugin_Handler,
 		},
 		{
 			MethodName: "TestProvider",

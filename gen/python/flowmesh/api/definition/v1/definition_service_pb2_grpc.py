@@ -117,6 +117,11 @@ class DefinitionServiceStub:
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsResponse.FromString,
                 _registered_method=True)
+        self.ListNamespaces = channel.unary_unary(
+                '/flowmesh.api.definition.v1.DefinitionService/ListNamespaces',
+                request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListNamespacesRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListNamespacesResponse.FromString,
+                _registered_method=True)
         self.ListTaskUsages = channel.unary_unary(
                 '/flowmesh.api.definition.v1.DefinitionService/ListTaskUsages',
                 request_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskUsagesRequest.SerializeToString,
@@ -300,6 +305,13 @@ class DefinitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNamespaces(self, request, context):
+        """Returns the namespaces that have workflows or tasks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTaskUsages(self, request, context):
         """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
@@ -413,6 +425,11 @@ def add_DefinitionServiceServicer_to_server(servicer, server):
                     servicer.ListTaskVersions,
                     request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsResponse.SerializeToString,
+            ),
+            'ListNamespaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNamespaces,
+                    request_deserializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListNamespacesRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListNamespacesResponse.SerializeToString,
             ),
             'ListTaskUsages': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTaskUsages,
@@ -865,6 +882,33 @@ class DefinitionService:
             '/flowmesh.api.definition.v1.DefinitionService/ListTaskVersions',
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsRequest.SerializeToString,
             flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListTaskVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNamespaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.definition.v1.DefinitionService/ListNamespaces',
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListNamespacesRequest.SerializeToString,
+            flowmesh_dot_api_dot_definition_dot_v1_dot_definition__service__pb2.ListNamespacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -130,6 +130,8 @@ class DefinitionServiceStub:
 
       NOT_FOUND / TASK_NOT_FOUND
     """
+    ListNamespaces: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListNamespacesRequest, _definition_service_pb2.ListNamespacesResponse]
+    """Returns the namespaces that have workflows or tasks."""
     ListTaskUsages: _grpc.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskUsagesRequest, _definition_service_pb2.ListTaskUsagesResponse]
     """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
@@ -252,6 +254,8 @@ class DefinitionServiceAsyncStub(DefinitionServiceStub):
 
       NOT_FOUND / TASK_NOT_FOUND
     """
+    ListNamespaces: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListNamespacesRequest, _definition_service_pb2.ListNamespacesResponse]  # type: ignore[assignment]
+    """Returns the namespaces that have workflows or tasks."""
     ListTaskUsages: _aio.UnaryUnaryMultiCallable[_definition_service_pb2.ListTaskUsagesRequest, _definition_service_pb2.ListTaskUsagesResponse]  # type: ignore[assignment]
     """Returns the workflow versions in use, of all namespaces, that refer to the task.
 
@@ -467,6 +471,14 @@ class DefinitionServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / TASK_NOT_FOUND
         """
+
+    @_abc_1.abstractmethod
+    def ListNamespaces(
+        self,
+        request: _definition_service_pb2.ListNamespacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_definition_service_pb2.ListNamespacesResponse, _abc.Awaitable[_definition_service_pb2.ListNamespacesResponse]]:
+        """Returns the namespaces that have workflows or tasks."""
 
     @_abc_1.abstractmethod
     def ListTaskUsages(

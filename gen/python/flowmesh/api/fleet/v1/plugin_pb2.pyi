@@ -68,7 +68,7 @@ class CataloguePlugin(_message.Message):
     name: _builtins.str
     version: _builtins.str
     kind: _builtins.str
-    """`task`, `connector`, `format` or `panel`."""
+    """`task`, `connector`, `format`, `transform`, `login` or `panel`."""
     summary: _builtins.str
     flowmesh: _builtins.str
     """Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all."""
@@ -131,6 +131,7 @@ class Plugin(_message.Message):
     CHANGED_AT_US_FIELD_NUMBER: _builtins.int
     CONFIGURATION_SCHEMA_FIELD_NUMBER: _builtins.int
     PANEL_FIELD_NUMBER: _builtins.int
+    ALL_PROJECTS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     version: _builtins.str
     kind: _builtins.str
@@ -148,6 +149,8 @@ class Plugin(_message.Message):
     changed_at_us: _builtins.int
     configuration_schema: _builtins.str
     """JSON Schema of the configuration, as JSON."""
+    all_projects: _builtins.bool
+    """Installed for all projects; only an admin of the installation changes it."""
     @_builtins.property
     def task_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -177,10 +180,11 @@ class Plugin(_message.Message):
         changed_at_us: _builtins.int = ...,
         configuration_schema: _builtins.str = ...,
         panel: Global___PluginPanel | None = ...,
+        all_projects: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["panel", b"panel"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_us", b"changed_at_us", "configuration", b"configuration", "configuration_schema", b"configuration_schema", "digest", b"digest", "kind", b"kind", "name", b"name", "panel", b"panel", "permissions", b"permissions", "pinned", b"pinned", "problem", b"problem", "ready", b"ready", "state", b"state", "summary", b"summary", "task_types", b"task_types", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_projects", b"all_projects", "changed_at_us", b"changed_at_us", "configuration", b"configuration", "configuration_schema", b"configuration_schema", "digest", b"digest", "kind", b"kind", "name", b"name", "panel", b"panel", "permissions", b"permissions", "pinned", b"pinned", "problem", b"problem", "ready", b"ready", "state", b"state", "summary", b"summary", "task_types", b"task_types", "version", b"version", "wanted", b"wanted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

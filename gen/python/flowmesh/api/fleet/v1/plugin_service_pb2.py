@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.fleet.v1 import plugin_pb2 as flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*flowmesh/api/fleet/v1/plugin_service.proto\x12\x15\x66lowmesh.api.fleet.v1\x1a#flowmesh/api/common/v1/access.proto\x1a\"flowmesh/api/fleet/v1/plugin.proto\"J\n\x14SearchPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\"Y\n\x15SearchPluginsResponse\x12@\n\x07plugins\x18\x01 \x03(\x0b\x32&.flowmesh.api.fleet.v1.CataloguePluginR\x07plugins\"2\n\x12ListPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"N\n\x13ListPluginsResponse\x12\x37\n\x07plugins\x18\x01 \x03(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x07plugins\"D\n\x10GetPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"J\n\x11GetPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"H\n\x14GetPluginPageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"+\n\x15GetPluginPageResponse\x12\x12\n\x04html\x18\x01 \x01(\tR\x04html\"W\n\x0fReadTextRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\"0\n\x10ReadTextResponse\x12\x1c\n\tdocuments\x18\x01 \x01(\tR\tdocuments\"\xa4\x01\n\x14InstallPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12$\n\rconfiguration\x18\x04 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x05 \x03(\tR\x08\x61\x63\x63\x65pted\"N\n\x15InstallPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\x8c\x01\n\x16\x43onfigurePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12$\n\rconfiguration\x18\x03 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\"P\n\x17\x43onfigurePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"~\n\x14UpgradePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\"N\n\x15UpgradePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\\\n\x10PinPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06pinned\x18\x03 \x01(\x08R\x06pinned\"J\n\x11PinPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"G\n\x13RemovePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\x16\n\x14RemovePluginResponse2\xf7\x08\n\rPluginService\x12r\n\rSearchPlugins\x12+.flowmesh.api.fleet.v1.SearchPluginsRequest\x1a,.flowmesh.api.fleet.v1.SearchPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12l\n\x0bListPlugins\x12).flowmesh.api.fleet.v1.ListPluginsRequest\x1a*.flowmesh.api.fleet.v1.ListPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x66\n\tGetPlugin\x12\'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12r\n\rGetPluginPage\x12+.flowmesh.api.fleet.v1.GetPluginPageRequest\x1a,.flowmesh.api.fleet.v1.GetPluginPageResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x63\n\x08ReadText\x12&.flowmesh.api.fleet.v1.ReadTextRequest\x1a\'.flowmesh.api.fleet.v1.ReadTextResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12t\n\rInstallPlugin\x12+.flowmesh.api.fleet.v1.InstallPluginRequest\x1a,.flowmesh.api.fleet.v1.InstallPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12z\n\x0f\x43onfigurePlugin\x12-.flowmesh.api.fleet.v1.ConfigurePluginRequest\x1a..flowmesh.api.fleet.v1.ConfigurePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12t\n\rUpgradePlugin\x12+.flowmesh.api.fleet.v1.UpgradePluginRequest\x1a,.flowmesh.api.fleet.v1.UpgradePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12h\n\tPinPlugin\x12\'.flowmesh.api.fleet.v1.PinPluginRequest\x1a(.flowmesh.api.fleet.v1.PinPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12q\n\x0cRemovePlugin\x12*.flowmesh.api.fleet.v1.RemovePluginRequest\x1a+.flowmesh.api.fleet.v1.RemovePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x42\x65\n\x19\x64\x65v.flowmesh.api.fleet.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/fleet/v1;fleetv1\xaa\x02\x15\x46lowmesh.Api.Fleet.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*flowmesh/api/fleet/v1/plugin_service.proto\x12\x15\x66lowmesh.api.fleet.v1\x1a#flowmesh/api/common/v1/access.proto\x1a\"flowmesh/api/fleet/v1/plugin.proto\"J\n\x14SearchPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x14\n\x05query\x18\x02 \x01(\tR\x05query\"Y\n\x15SearchPluginsResponse\x12@\n\x07plugins\x18\x01 \x03(\x0b\x32&.flowmesh.api.fleet.v1.CataloguePluginR\x07plugins\"2\n\x12ListPluginsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"N\n\x13ListPluginsResponse\x12\x37\n\x07plugins\x18\x01 \x03(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x07plugins\"D\n\x10GetPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"J\n\x11GetPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"H\n\x14GetPluginPageRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"+\n\x15GetPluginPageResponse\x12\x12\n\x04html\x18\x01 \x01(\tR\x04html\"W\n\x0fReadTextRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04text\x18\x03 \x01(\tR\x04text\"0\n\x10ReadTextResponse\x12\x1c\n\tdocuments\x18\x01 \x01(\tR\tdocuments\"x\n\x18GetPluginFunctionRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\"\xe2\x01\n\x19GetPluginFunctionResponse\x12\x16\n\x06\x64igest\x18\x01 \x01(\tR\x06\x64igest\x12\x18\n\x07handler\x18\x02 \x01(\tR\x07handler\x12W\n\x07modules\x18\x03 \x03(\x0b\x32=.flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntryR\x07modules\x1a:\n\x0cModulesEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\"\xc7\x01\n\x14InstallPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12$\n\rconfiguration\x18\x04 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x05 \x03(\tR\x08\x61\x63\x63\x65pted\x12!\n\x0c\x61ll_projects\x18\x06 \x01(\x08R\x0b\x61llProjects\"N\n\x15InstallPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\xaf\x01\n\x16\x43onfigurePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12$\n\rconfiguration\x18\x03 \x01(\tR\rconfiguration\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\x12!\n\x0c\x61ll_projects\x18\x05 \x01(\x08R\x0b\x61llProjects\"P\n\x17\x43onfigurePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\xa1\x01\n\x14UpgradePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n\x07version\x18\x03 \x01(\tR\x07version\x12\x1a\n\x08\x61\x63\x63\x65pted\x18\x04 \x03(\tR\x08\x61\x63\x63\x65pted\x12!\n\x0c\x61ll_projects\x18\x05 \x01(\x08R\x0b\x61llProjects\"N\n\x15UpgradePluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"\x7f\n\x10PinPluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n\x06pinned\x18\x03 \x01(\x08R\x06pinned\x12!\n\x0c\x61ll_projects\x18\x04 \x01(\x08R\x0b\x61llProjects\"J\n\x11PinPluginResponse\x12\x35\n\x06plugin\x18\x01 \x01(\x0b\x32\x1d.flowmesh.api.fleet.v1.PluginR\x06plugin\"j\n\x13RemovePluginRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12!\n\x0c\x61ll_projects\x18\x03 \x01(\x08R\x0b\x61llProjects\"\x16\n\x14RemovePluginResponse2\xf7\t\n\rPluginService\x12r\n\rSearchPlugins\x12+.flowmesh.api.fleet.v1.SearchPluginsRequest\x1a,.flowmesh.api.fleet.v1.SearchPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12l\n\x0bListPlugins\x12).flowmesh.api.fleet.v1.ListPluginsRequest\x1a*.flowmesh.api.fleet.v1.ListPluginsResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x66\n\tGetPlugin\x12\'.flowmesh.api.fleet.v1.GetPluginRequest\x1a(.flowmesh.api.fleet.v1.GetPluginResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12r\n\rGetPluginPage\x12+.flowmesh.api.fleet.v1.GetPluginPageRequest\x1a,.flowmesh.api.fleet.v1.GetPluginPageResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12\x63\n\x08ReadText\x12&.flowmesh.api.fleet.v1.ReadTextRequest\x1a\'.flowmesh.api.fleet.v1.ReadTextResponse\"\x06\xea\xe0\x18\x02\x08\x03\x12~\n\x11GetPluginFunction\x12/.flowmesh.api.fleet.v1.GetPluginFunctionRequest\x1a\x30.flowmesh.api.fleet.v1.GetPluginFunctionResponse\"\x06\xea\xe0\x18\x02\x08\n\x12t\n\rInstallPlugin\x12+.flowmesh.api.fleet.v1.InstallPluginRequest\x1a,.flowmesh.api.fleet.v1.InstallPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12z\n\x0f\x43onfigurePlugin\x12-.flowmesh.api.fleet.v1.ConfigurePluginRequest\x1a..flowmesh.api.fleet.v1.ConfigurePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12t\n\rUpgradePlugin\x12+.flowmesh.api.fleet.v1.UpgradePluginRequest\x1a,.flowmesh.api.fleet.v1.UpgradePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12h\n\tPinPlugin\x12\'.flowmesh.api.fleet.v1.PinPluginRequest\x1a(.flowmesh.api.fleet.v1.PinPluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12q\n\x0cRemovePlugin\x12*.flowmesh.api.fleet.v1.RemovePluginRequest\x1a+.flowmesh.api.fleet.v1.RemovePluginResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x42\x65\n\x19\x64\x65v.flowmesh.api.fleet.v1P\x01Z.flowmesh.dev/gen/flowmesh/api/fleet/v1;fleetv1\xaa\x02\x15\x46lowmesh.Api.Fleet.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.fleet.v1.plugi
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\031dev.flowmesh.api.fleet.v1P\001Z.flowmesh.dev/gen/flowmesh/api/fleet/v1;fleetv1\252\002\025Flowmesh.Api.Fleet.V1'
+  _globals['_GETPLUGINFUNCTIONRESPONSE_MODULESENTRY']._loaded_options = None
+  _globals['_GETPLUGINFUNCTIONRESPONSE_MODULESENTRY']._serialized_options = b'8\001'
   _globals['_PLUGINSERVICE'].methods_by_name['SearchPlugins']._loaded_options = None
   _globals['_PLUGINSERVICE'].methods_by_name['SearchPlugins']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_PLUGINSERVICE'].methods_by_name['ListPlugins']._loaded_options = None
@@ -44,6 +46,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLUGINSERVICE'].methods_by_name['GetPluginPage']._serialized_options = b'\352\340\030\002\010\003'
   _globals['_PLUGINSERVICE'].methods_by_name['ReadText']._loaded_options = None
   _globals['_PLUGINSERVICE'].methods_by_name['ReadText']._serialized_options = b'\352\340\030\002\010\003'
+  _globals['_PLUGINSERVICE'].methods_by_name['GetPluginFunction']._loaded_options = None
+  _globals['_PLUGINSERVICE'].methods_by_name['GetPluginFunction']._serialized_options = b'\352\340\030\002\010\n'
   _globals['_PLUGINSERVICE'].methods_by_name['InstallPlugin']._loaded_options = None
   _globals['_PLUGINSERVICE'].methods_by_name['InstallPlugin']._serialized_options = b'\352\340\030\004\010\006(\001'
   _globals['_PLUGINSERVICE'].methods_by_name['ConfigurePlugin']._loaded_options = None
@@ -74,26 +78,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_READTEXTREQUEST']._serialized_end=793
   _globals['_READTEXTRESPONSE']._serialized_start=795
   _globals['_READTEXTRESPONSE']._serialized_end=843
-  _globals['_INSTALLPLUGINREQUEST']._serialized_start=846
-  _globals['_INSTALLPLUGINREQUEST']._serialized_end=1010
-  _globals['_INSTALLPLUGINRESPONSE']._serialized_start=1012
-  _globals['_INSTALLPLUGINRESPONSE']._serialized_end=1090
-  _globals['_CONFIGUREPLUGINREQUEST']._serialized_start=1093
-  _globals['_CONFIGUREPLUGINREQUEST']._serialized_end=1233
-  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_start=1235
-  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_end=1315
-  _globals['_UPGRADEPLUGINREQUEST']._serialized_start=1317
-  _globals['_UPGRADEPLUGINREQUEST']._serialized_end=1443
-  _globals['_UPGRADEPLUGINRESPONSE']._serialized_start=1445
-  _globals['_UPGRADEPLUGINRESPONSE']._serialized_end=1523
-  _globals['_PINPLUGINREQUEST']._serialized_start=1525
-  _globals['_PINPLUGINREQUEST']._serialized_end=1617
-  _globals['_PINPLUGINRESPONSE']._serialized_start=1619
-  _globals['_PINPLUGINRESPONSE']._serialized_end=1693
-  _globals['_REMOVEPLUGINREQUEST']._serialized_start=1695
-  _globals['_REMOVEPLUGINREQUEST']._serialized_end=1766
-  _globals['_REMOVEPLUGINRESPONSE']._serialized_start=1768
-  _globals['_REMOVEPLUGINRESPONSE']._serialized_end=1790
-  _globals['_PLUGINSERVICE']._serialized_start=1793
-  _globals['_PLUGINSERVICE']._serialized_end=2936
+  _globals['_GETPLUGINFUNCTIONREQUEST']._serialized_start=845
+  _globals['_GETPLUGINFUNCTIONREQUEST']._serialized_end=965
+  _globals['_GETPLUGINFUNCTIONRESPONSE']._serialized_start=968
+  _globals['_GETPLUGINFUNCTIONRESPONSE']._serialized_end=1194
+  _globals['_GETPLUGINFUNCTIONRESPONSE_MODULESENTRY']._serialized_start=1136
+  _globals['_GETPLUGINFUNCTIONRESPONSE_MODULESENTRY']._serialized_end=1194
+  _globals['_INSTALLPLUGINREQUEST']._serialized_start=1197
+  _globals['_INSTALLPLUGINREQUEST']._serialized_end=1396
+  _globals['_INSTALLPLUGINRESPONSE']._serialized_start=1398
+  _globals['_INSTALLPLUGINRESPONSE']._serialized_end=1476
+  _globals['_CONFIGUREPLUGINREQUEST']._serialized_start=1479
+  _globals['_CONFIGUREPLUGINREQUEST']._serialized_end=1654
+  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_start=1656
+  _globals['_CONFIGUREPLUGINRESPONSE']._serialized_end=1736
+  _globals['_UPGRADEPLUGINREQUEST']._serialized_start=1739
+  _globals['_UPGRADEPLUGINREQUEST']._serialized_end=1900
+  _globals['_UPGRADEPLUGINRESPONSE']._serialized_start=1902
+  _globals['_UPGRADEPLUGINRESPONSE']._serialized_end=1980
+  _globals['_PINPLUGINREQUEST']._serialized_start=1982
+  _globals['_PINPLUGINREQUEST']._serialized_end=2109
+  _globals['_PINPLUGINRESPONSE']._serialized_start=2111
+  _globals['_PINPLUGINRESPONSE']._serialized_end=2185
+  _globals['_REMOVEPLUGINREQUEST']._serialized_start=2187
+  _globals['_REMOVEPLUGINREQUEST']._serialized_end=2293
+  _globals['_REMOVEPLUGINRESPONSE']._serialized_start=2295
+  _globals['_REMOVEPLUGINRESPONSE']._serialized_end=2317
+  _globals['_PLUGINSERVICE']._serialized_start=2320
+  _globals['_PLUGINSERVICE']._serialized_end=3591
 # @@protoc_insertion_point(module_scope)

@@ -61,6 +61,11 @@ class PluginServiceStub:
                 request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextResponse.FromString,
                 _registered_method=True)
+        self.GetPluginFunction = channel.unary_unary(
+                '/flowmesh.api.fleet.v1.PluginService/GetPluginFunction',
+                request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginFunctionRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginFunctionResponse.FromString,
+                _registered_method=True)
         self.InstallPlugin = channel.unary_unary(
                 '/flowmesh.api.fleet.v1.PluginService/InstallPlugin',
                 request_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.InstallPluginRequest.SerializeToString,
@@ -138,16 +143,29 @@ class PluginServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPluginFunction(self, request, context):
+        """Returns the function of a plugin that only computes, for the service that calls it.
+
+        NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def InstallPlugin(self, request, context):
         """Installs a version and starts its agents.
 
         NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
         ALREADY_EXISTS / PLUGIN_EXISTS
         INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-        INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+        INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
         FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
         FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
         FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+        FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+        logins
+        PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+        the installation
         FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -170,6 +188,7 @@ class PluginServiceServicer:
         errors are those of an installation.
 
         FAILED_PRECONDITION / PLUGIN_PINNED
+        FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -188,7 +207,9 @@ class PluginServiceServicer:
         """Removes a plugin and ends its agents.
 
         NOT_FOUND / PLUGIN_NOT_FOUND
-        FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+        FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+        names them
+        FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -221,6 +242,11 @@ def add_PluginServiceServicer_to_server(servicer, server):
                     servicer.ReadText,
                     request_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextResponse.SerializeToString,
+            ),
+            'GetPluginFunction': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPluginFunction,
+                    request_deserializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginFunctionRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginFunctionResponse.SerializeToString,
             ),
             'InstallPlugin': grpc.unary_unary_rpc_method_handler(
                     servicer.InstallPlugin,
@@ -385,6 +411,33 @@ class PluginService:
             '/flowmesh.api.fleet.v1.PluginService/ReadText',
             flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextRequest.SerializeToString,
             flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.ReadTextResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPluginFunction(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.fleet.v1.PluginService/GetPluginFunction',
+            flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginFunctionRequest.SerializeToString,
+            flowmesh_dot_api_dot_fleet_dot_v1_dot_plugin__service__pb2.GetPluginFunctionResponse.FromString,
             options,
             channel_credentials,
             insecure,

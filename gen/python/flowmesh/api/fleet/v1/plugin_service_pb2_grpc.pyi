@@ -58,16 +58,25 @@ class PluginServiceStub:
       NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
       INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
     """
+    GetPluginFunction: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginFunctionRequest, _plugin_service_pb2.GetPluginFunctionResponse]
+    """Returns the function of a plugin that only computes, for the service that calls it.
+
+      NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+    """
     InstallPlugin: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.InstallPluginRequest, _plugin_service_pb2.InstallPluginResponse]
     """Installs a version and starts its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
       ALREADY_EXISTS / PLUGIN_EXISTS
       INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-      INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+      INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
       FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
       FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
       FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+      FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+                                                   logins
+      PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+                                                   the installation
       FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
     """
     ConfigurePlugin: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.ConfigurePluginRequest, _plugin_service_pb2.ConfigurePluginResponse]
@@ -82,6 +91,7 @@ class PluginServiceStub:
     errors are those of an installation.
 
       FAILED_PRECONDITION / PLUGIN_PINNED
+      FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
     """
     PinPlugin: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.PinPluginRequest, _plugin_service_pb2.PinPluginResponse]
     """Refuses upgrades from now on, or admits them again.
@@ -92,7 +102,9 @@ class PluginServiceStub:
     """Removes a plugin and ends its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND
-      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+                                            names them
+      FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
     """
 
 @_typing.type_check_only
@@ -125,16 +137,25 @@ class PluginServiceAsyncStub(PluginServiceStub):
       NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
       INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
     """
+    GetPluginFunction: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginFunctionRequest, _plugin_service_pb2.GetPluginFunctionResponse]  # type: ignore[assignment]
+    """Returns the function of a plugin that only computes, for the service that calls it.
+
+      NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+    """
     InstallPlugin: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.InstallPluginRequest, _plugin_service_pb2.InstallPluginResponse]  # type: ignore[assignment]
     """Installs a version and starts its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
       ALREADY_EXISTS / PLUGIN_EXISTS
       INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-      INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+      INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
       FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
       FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
       FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+      FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+                                                   logins
+      PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+                                                   the installation
       FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
     """
     ConfigurePlugin: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.ConfigurePluginRequest, _plugin_service_pb2.ConfigurePluginResponse]  # type: ignore[assignment]
@@ -149,6 +170,7 @@ class PluginServiceAsyncStub(PluginServiceStub):
     errors are those of an installation.
 
       FAILED_PRECONDITION / PLUGIN_PINNED
+      FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
     """
     PinPlugin: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.PinPluginRequest, _plugin_service_pb2.PinPluginResponse]  # type: ignore[assignment]
     """Refuses upgrades from now on, or admits them again.
@@ -159,7 +181,9 @@ class PluginServiceAsyncStub(PluginServiceStub):
     """Removes a plugin and ends its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND
-      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+                                            names them
+      FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
     """
 
 class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -221,6 +245,17 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def GetPluginFunction(
+        self,
+        request: _plugin_service_pb2.GetPluginFunctionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plugin_service_pb2.GetPluginFunctionResponse, _abc.Awaitable[_plugin_service_pb2.GetPluginFunctionResponse]]:
+        """Returns the function of a plugin that only computes, for the service that calls it.
+
+          NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+        """
+
+    @_abc_1.abstractmethod
     def InstallPlugin(
         self,
         request: _plugin_service_pb2.InstallPluginRequest,
@@ -231,10 +266,14 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
           ALREADY_EXISTS / PLUGIN_EXISTS
           INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-          INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+          INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
           FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
           FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
           FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+          FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+                                                       logins
+          PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+                                                       the installation
           FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
         """
 
@@ -261,6 +300,7 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         errors are those of an installation.
 
           FAILED_PRECONDITION / PLUGIN_PINNED
+          FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         """
 
     @_abc_1.abstractmethod
@@ -283,7 +323,9 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes a plugin and ends its agents.
 
           NOT_FOUND / PLUGIN_NOT_FOUND
-          FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+          FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+                                                names them
+          FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         """
 
 def add_PluginServiceServicer_to_server(servicer: PluginServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

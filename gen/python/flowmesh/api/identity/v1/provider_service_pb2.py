@@ -26,7 +26,7 @@ from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot
 from flowmesh.api.identity.v1 import principal_pb2 as flowmesh_dot_api_dot_identity_dot_v1_dot_principal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/flowmesh/api/identity/v1/provider_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"\xa4\x01\n\x08RoleRule\x12\x14\n\x05\x63laim\x18\x01 \x01(\tR\x05\x63laim\x12\x16\n\x06\x65quals\x18\x02 \x01(\tR\x06\x65quals\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\x12\x35\n\x05level\x18\x04 \x01(\x0e\x32\x1f.flowmesh.api.identity.v1.LevelR\x05level\x12\x1f\n\x08level_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x0bR\x07levelId\"\xdd\x02\n\x10ProviderSettings\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n\x08\x64isabled\x18\x03 \x01(\x08R\x08\x64isabled\x12\x16\n\x06issuer\x18\x04 \x01(\tR\x06issuer\x12!\n\tclient_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x08R\x08\x63lientId\x12\x16\n\x06scopes\x18\x06 \x03(\tR\x06scopes\x12\x38\n\x05rules\x18\x07 \x03(\x0b\x32\".flowmesh.api.identity.v1.RoleRuleR\x05rules\x12\x17\n\x07sso_url\x18\x08 \x01(\tR\x06ssoUrl\x12\"\n\x0c\x63\x65rtificates\x18\t \x03(\tR\x0c\x63\x65rtificates\x12\x17\n\x07slo_url\x18\n \x01(\tR\x06sloUrl\x12\"\n\rlink_by_email\x18\x0b \x01(\x08R\x0blinkByEmail\"\xe4\x01\n\x08Provider\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12#\n\ncompany_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\x12\x46\n\x08settings\x18\x03 \x01(\x0b\x32*.flowmesh.api.identity.v1.ProviderSettingsR\x08settings\x12\x1d\n\nhas_secret\x18\x04 \x01(\x08R\thasSecret\x12\"\n\rcreated_at_us\x18\x05 \x01(\x03R\x0b\x63reatedAtUs\x12\x12\n\x04\x65tag\x18\x06 \x01(\tR\x04\x65tag\"\xa9\x01\n\x15\x43reateProviderRequest\x12#\n\ncompany_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\x12\x46\n\x08settings\x18\x02 \x01(\x0b\x32*.flowmesh.api.identity.v1.ProviderSettingsR\x08settings\x12#\n\rclient_secret\x18\x03 \x01(\tR\x0c\x63lientSecret\"X\n\x16\x43reateProviderResponse\x12>\n\x08provider\x18\x01 \x01(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\x08provider\";\n\x12GetProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\"U\n\x13GetProviderResponse\x12>\n\x08provider\x18\x01 \x01(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\x08provider\";\n\x14ListProvidersRequest\x12#\n\ncompany_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\"Y\n\x15ListProvidersResponse\x12@\n\tproviders\x18\x01 \x03(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\tproviders\"\xbf\x01\n\x15UpdateProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\x12\x46\n\x08settings\x18\x02 \x01(\x0b\x32*.flowmesh.api.identity.v1.ProviderSettingsR\x08settings\x12#\n\rclient_secret\x18\x03 \x01(\tR\x0c\x63lientSecret\x12\x12\n\x04\x65tag\x18\x04 \x01(\tR\x04\x65tag\"X\n\x16UpdateProviderResponse\x12>\n\x08provider\x18\x01 \x01(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\x08provider\"R\n\x15\x44\x65leteProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"\x18\n\x16\x44\x65leteProviderResponse\"]\n\x13TestProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\x12\x1f\n\x0b\x63laims_json\x18\x02 \x01(\tR\nclaimsJson\"\xb1\x01\n\x14TestProviderResponse\x12\x1c\n\treachable\x18\x01 \x01(\x08R\treachable\x12\x18\n\x07problem\x18\x02 \x01(\tR\x07problem\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x37\n\x06grants\x18\x05 \x03(\x0b\x32\x1f.flowmesh.api.identity.v1.GrantR\x06grants2\xff\x05\n\x0fProviderService\x12\x7f\n\x0e\x43reateProvider\x12/.flowmesh.api.identity.v1.CreateProviderRequest\x1a\x30.flowmesh.api.identity.v1.CreateProviderResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12t\n\x0bGetProvider\x12,.flowmesh.api.identity.v1.GetProviderRequest\x1a-.flowmesh.api.identity.v1.GetProviderResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12z\n\rListProviders\x12..flowmesh.api.identity.v1.ListProvidersRequest\x1a/.flowmesh.api.identity.v1.ListProvidersResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12\x7f\n\x0eUpdateProvider\x12/.flowmesh.api.identity.v1.UpdateProviderRequest\x1a\x30.flowmesh.api.identity.v1.UpdateProviderResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12\x7f\n\x0e\x44\x65leteProvider\x12/.flowmesh.api.identity.v1.DeleteProviderRequest\x1a\x30.flowmesh.api.identity.v1.DeleteProviderResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12w\n\x0cTestProvider\x12-.flowmesh.api.identity.v1.TestProviderRequest\x1a..flowmesh.api.identity.v1.TestProviderResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/flowmesh/api/identity/v1/provider_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\x1a(flowmesh/api/identity/v1/principal.proto\"\xa4\x01\n\x08RoleRule\x12\x14\n\x05\x63laim\x18\x01 \x01(\tR\x05\x63laim\x12\x16\n\x06\x65quals\x18\x02 \x01(\tR\x06\x65quals\x12\x12\n\x04role\x18\x03 \x01(\tR\x04role\x12\x35\n\x05level\x18\x04 \x01(\x0e\x32\x1f.flowmesh.api.identity.v1.LevelR\x05level\x12\x1f\n\x08level_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x0bR\x07levelId\"\xf1\x02\n\x10ProviderSettings\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n\x08\x64isabled\x18\x03 \x01(\x08R\x08\x64isabled\x12\x16\n\x06issuer\x18\x04 \x01(\tR\x06issuer\x12!\n\tclient_id\x18\x05 \x01(\tB\x04\xf0\xe0\x18\x08R\x08\x63lientId\x12\x16\n\x06scopes\x18\x06 \x03(\tR\x06scopes\x12\x38\n\x05rules\x18\x07 \x03(\x0b\x32\".flowmesh.api.identity.v1.RoleRuleR\x05rules\x12\x17\n\x07sso_url\x18\x08 \x01(\tR\x06ssoUrl\x12\"\n\x0c\x63\x65rtificates\x18\t \x03(\tR\x0c\x63\x65rtificates\x12\x17\n\x07slo_url\x18\n \x01(\tR\x06sloUrl\x12\"\n\rlink_by_email\x18\x0b \x01(\x08R\x0blinkByEmail\x12\x12\n\x04hook\x18\x0c \x01(\tR\x04hook\"\xe4\x01\n\x08Provider\x12\x14\n\x02id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x02id\x12#\n\ncompany_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\x12\x46\n\x08settings\x18\x03 \x01(\x0b\x32*.flowmesh.api.identity.v1.ProviderSettingsR\x08settings\x12\x1d\n\nhas_secret\x18\x04 \x01(\x08R\thasSecret\x12\"\n\rcreated_at_us\x18\x05 \x01(\x03R\x0b\x63reatedAtUs\x12\x12\n\x04\x65tag\x18\x06 \x01(\tR\x04\x65tag\"\xa9\x01\n\x15\x43reateProviderRequest\x12#\n\ncompany_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\x12\x46\n\x08settings\x18\x02 \x01(\x0b\x32*.flowmesh.api.identity.v1.ProviderSettingsR\x08settings\x12#\n\rclient_secret\x18\x03 \x01(\tR\x0c\x63lientSecret\"X\n\x16\x43reateProviderResponse\x12>\n\x08provider\x18\x01 \x01(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\x08provider\";\n\x12GetProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\"U\n\x13GetProviderResponse\x12>\n\x08provider\x18\x01 \x01(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\x08provider\";\n\x14ListProvidersRequest\x12#\n\ncompany_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\tR\tcompanyId\"Y\n\x15ListProvidersResponse\x12@\n\tproviders\x18\x01 \x03(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\tproviders\"\xbf\x01\n\x15UpdateProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\x12\x46\n\x08settings\x18\x02 \x01(\x0b\x32*.flowmesh.api.identity.v1.ProviderSettingsR\x08settings\x12#\n\rclient_secret\x18\x03 \x01(\tR\x0c\x63lientSecret\x12\x12\n\x04\x65tag\x18\x04 \x01(\tR\x04\x65tag\"X\n\x16UpdateProviderResponse\x12>\n\x08provider\x18\x01 \x01(\x0b\x32\".flowmesh.api.identity.v1.ProviderR\x08provider\"R\n\x15\x44\x65leteProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\x12\x12\n\x04\x65tag\x18\x02 \x01(\tR\x04\x65tag\"\x18\n\x16\x44\x65leteProviderResponse\"6\n\x1cListProvidersOfPluginRequest\x12\x16\n\x06plugin\x18\x01 \x01(\tR\x06plugin\"H\n\x1dListProvidersOfPluginResponse\x12\'\n\x0cprovider_ids\x18\x01 \x03(\tB\x04\xf0\xe0\x18\x08R\x0bproviderIds\"]\n\x13TestProviderRequest\x12%\n\x0bprovider_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x1bR\nproviderId\x12\x1f\n\x0b\x63laims_json\x18\x02 \x01(\tR\nclaimsJson\"\xb1\x01\n\x14TestProviderResponse\x12\x1c\n\treachable\x18\x01 \x01(\x08R\treachable\x12\x18\n\x07problem\x18\x02 \x01(\tR\x07problem\x12\x14\n\x05\x65mail\x18\x03 \x01(\tR\x05\x65mail\x12\x12\n\x04name\x18\x04 \x01(\tR\x04name\x12\x37\n\x06grants\x18\x05 \x03(\x0b\x32\x1f.flowmesh.api.identity.v1.GrantR\x06grants2\x94\x07\n\x0fProviderService\x12\x7f\n\x0e\x43reateProvider\x12/.flowmesh.api.identity.v1.CreateProviderRequest\x1a\x30.flowmesh.api.identity.v1.CreateProviderResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12t\n\x0bGetProvider\x12,.flowmesh.api.identity.v1.GetProviderRequest\x1a-.flowmesh.api.identity.v1.GetProviderResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12z\n\rListProviders\x12..flowmesh.api.identity.v1.ListProvidersRequest\x1a/.flowmesh.api.identity.v1.ListProvidersResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x12\x7f\n\x0eUpdateProvider\x12/.flowmesh.api.identity.v1.UpdateProviderRequest\x1a\x30.flowmesh.api.identity.v1.UpdateProviderResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12\x7f\n\x0e\x44\x65leteProvider\x12/.flowmesh.api.identity.v1.DeleteProviderRequest\x1a\x30.flowmesh.api.identity.v1.DeleteProviderResponse\"\n\xea\xe0\x18\x06\x08\x07\x10\x01(\x01\x12\x92\x01\n\x15ListProvidersOfPlugin\x12\x36.flowmesh.api.identity.v1.ListProvidersOfPluginRequest\x1a\x37.flowmesh.api.identity.v1.ListProvidersOfPluginResponse\"\x08\xea\xe0\x18\x04\x08\n\x10\x02\x12w\n\x0cTestProvider\x12-.flowmesh.api.identity.v1.TestProviderRequest\x1a..flowmesh.api.identity.v1.TestProviderResponse\"\x08\xea\xe0\x18\x04\x08\x07\x10\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,6 +52,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPROVIDERREQUEST'].fields_by_name['provider_id']._serialized_options = b'\360\340\030\033'
   _globals['_DELETEPROVIDERREQUEST'].fields_by_name['provider_id']._loaded_options = None
   _globals['_DELETEPROVIDERREQUEST'].fields_by_name['provider_id']._serialized_options = b'\360\340\030\033'
+  _globals['_LISTPROVIDERSOFPLUGINRESPONSE'].fields_by_name['provider_ids']._loaded_options = None
+  _globals['_LISTPROVIDERSOFPLUGINRESPONSE'].fields_by_name['provider_ids']._serialized_options = b'\360\340\030\010'
   _globals['_TESTPROVIDERREQUEST'].fields_by_name['provider_id']._loaded_options = None
   _globals['_TESTPROVIDERREQUEST'].fields_by_name['provider_id']._serialized_options = b'\360\340\030\033'
   _globals['_PROVIDERSERVICE'].methods_by_name['CreateProvider']._loaded_options = None
@@ -64,38 +66,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROVIDERSERVICE'].methods_by_name['UpdateProvider']._serialized_options = b'\352\340\030\006\010\007\020\001(\001'
   _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['DeleteProvider']._serialized_options = b'\352\340\030\006\010\007\020\001(\001'
+  _globals['_PROVIDERSERVICE'].methods_by_name['ListProvidersOfPlugin']._loaded_options = None
+  _globals['_PROVIDERSERVICE'].methods_by_name['ListProvidersOfPlugin']._serialized_options = b'\352\340\030\004\010\n\020\002'
   _globals['_PROVIDERSERVICE'].methods_by_name['TestProvider']._loaded_options = None
   _globals['_PROVIDERSERVICE'].methods_by_name['TestProvider']._serialized_options = b'\352\340\030\004\010\007\020\001'
   _globals['_ROLERULE']._serialized_start=157
   _globals['_ROLERULE']._serialized_end=321
   _globals['_PROVIDERSETTINGS']._serialized_start=324
-  _globals['_PROVIDERSETTINGS']._serialized_end=673
-  _globals['_PROVIDER']._serialized_start=676
-  _globals['_PROVIDER']._serialized_end=904
-  _globals['_CREATEPROVIDERREQUEST']._serialized_start=907
-  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1076
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1078
-  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1166
-  _globals['_GETPROVIDERREQUEST']._serialized_start=1168
-  _globals['_GETPROVIDERREQUEST']._serialized_end=1227
-  _globals['_GETPROVIDERRESPONSE']._serialized_start=1229
-  _globals['_GETPROVIDERRESPONSE']._serialized_end=1314
-  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1316
-  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1375
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1377
-  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1466
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=1469
-  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=1660
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=1662
-  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=1750
-  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1752
-  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1834
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1836
-  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1860
-  _globals['_TESTPROVIDERREQUEST']._serialized_start=1862
-  _globals['_TESTPROVIDERREQUEST']._serialized_end=1955
-  _globals['_TESTPROVIDERRESPONSE']._serialized_start=1958
-  _globals['_TESTPROVIDERRESPONSE']._serialized_end=2135
-  _globals['_PROVIDERSERVICE']._serialized_start=2138
-  _globals['_PROVIDERSERVICE']._serialized_end=2905
+  _globals['_PROVIDERSETTINGS']._serialized_end=693
+  _globals['_PROVIDER']._serialized_start=696
+  _globals['_PROVIDER']._serialized_end=924
+  _globals['_CREATEPROVIDERREQUEST']._serialized_start=927
+  _globals['_CREATEPROVIDERREQUEST']._serialized_end=1096
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_start=1098
+  _globals['_CREATEPROVIDERRESPONSE']._serialized_end=1186
+  _globals['_GETPROVIDERREQUEST']._serialized_start=1188
+  _globals['_GETPROVIDERREQUEST']._serialized_end=1247
+  _globals['_GETPROVIDERRESPONSE']._serialized_start=1249
+  _globals['_GETPROVIDERRESPONSE']._serialized_end=1334
+  _globals['_LISTPROVIDERSREQUEST']._serialized_start=1336
+  _globals['_LISTPROVIDERSREQUEST']._serialized_end=1395
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_start=1397
+  _globals['_LISTPROVIDERSRESPONSE']._serialized_end=1486
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_start=1489
+  _globals['_UPDATEPROVIDERREQUEST']._serialized_end=1680
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_start=1682
+  _globals['_UPDATEPROVIDERRESPONSE']._serialized_end=1770
+  _globals['_DELETEPROVIDERREQUEST']._serialized_start=1772
+  _globals['_DELETEPROVIDERREQUEST']._serialized_end=1854
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_start=1856
+  _globals['_DELETEPROVIDERRESPONSE']._serialized_end=1880
+  _globals['_LISTPROVIDERSOFPLUGINREQUEST']._serialized_start=1882
+  _globals['_LISTPROVIDERSOFPLUGINREQUEST']._serialized_end=1936
+  _globals['_LISTPROVIDERSOFPLUGINRESPONSE']._serialized_start=1938
+  _globals['_LISTPROVIDERSOFPLUGINRESPONSE']._serialized_end=2010
+  _globals['_TESTPROVIDERREQUEST']._serialized_start=2012
+  _globals['_TESTPROVIDERREQUEST']._serialized_end=2105
+  _globals['_TESTPROVIDERRESPONSE']._serialized_start=2108
+  _globals['_TESTPROVIDERRESPONSE']._serialized_end=2285
+  _globals['_PROVIDERSERVICE']._serialized_start=2288
+  _globals['_PROVIDERSERVICE']._serialized_end=3204
 # @@protoc_insertion_point(module_scope)

@@ -71,6 +71,7 @@ class ProviderSettings(_message.Message):
     CERTIFICATES_FIELD_NUMBER: _builtins.int
     SLO_URL_FIELD_NUMBER: _builtins.int
     LINK_BY_EMAIL_FIELD_NUMBER: _builtins.int
+    HOOK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     kind: _builtins.str
     """`oidc` or `saml`."""
@@ -90,6 +91,8 @@ class ProviderSettings(_message.Message):
     """A user with a password and roles in this company only becomes that of a subject with the same
     verified email address at its first login there, and has no password from then on.
     """
+    hook: _builtins.str
+    """A plugin of the kind `login`, whose result is the claim `hook`; empty is none."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Besides `openid`; `profile` and `email` if empty."""
@@ -114,10 +117,11 @@ class ProviderSettings(_message.Message):
         certificates: _abc.Iterable[_builtins.str] | None = ...,
         slo_url: _builtins.str = ...,
         link_by_email: _builtins.bool = ...,
+        hook: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "client_id", b"client_id", "disabled", b"disabled", "issuer", b"issuer", "kind", b"kind", "link_by_email", b"link_by_email", "name", b"name", "rules", b"rules", "scopes", b"scopes", "slo_url", b"slo_url", "sso_url", b"sso_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificates", b"certificates", "client_id", b"client_id", "disabled", b"disabled", "hook", b"hook", "issuer", b"issuer", "kind", b"kind", "link_by_email", b"link_by_email", "name", b"name", "rules", b"rules", "scopes", b"scopes", "slo_url", b"slo_url", "sso_url", b"sso_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -371,6 +375,45 @@ class DeleteProviderResponse(_message.Message):
 Global___DeleteProviderResponse: _TypeAlias = DeleteProviderResponse  # noqa: Y015
 
 @_typing.final
+class ListProvidersOfPluginRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PLUGIN_FIELD_NUMBER: _builtins.int
+    plugin: _builtins.str
+    def __init__(
+        self,
+        *,
+        plugin: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["plugin", b"plugin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvidersOfPluginRequest: _TypeAlias = ListProvidersOfPluginRequest  # noqa: Y015
+
+@_typing.final
+class ListProvidersOfPluginResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROVIDER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def provider_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        provider_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["provider_ids", b"provider_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListProvidersOfPluginResponse: _TypeAlias = ListProvidersOfPluginResponse  # noqa: Y015
+
+@_typing.final
 class TestProviderRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -403,7 +446,9 @@ class TestProviderResponse(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     GRANTS_FIELD_NUMBER: _builtins.int
     reachable: _builtins.bool
-    """Documents and keys of the provider can be used; otherwise `problem` says what cannot."""
+    """Documents and keys of the provider, and its plugin, can be used; otherwise `problem` says what
+    cannot.
+    """
     problem: _builtins.str
     email: _builtins.str
     """Email address and name that a new user would have."""

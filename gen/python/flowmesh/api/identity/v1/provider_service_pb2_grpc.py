@@ -61,6 +61,11 @@ class ProviderServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.DeleteProviderResponse.FromString,
                 _registered_method=True)
+        self.ListProvidersOfPlugin = channel.unary_unary(
+                '/flowmesh.api.identity.v1.ProviderService/ListProvidersOfPlugin',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.ListProvidersOfPluginRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.ListProvidersOfPluginResponse.FromString,
+                _registered_method=True)
         self.TestProvider = channel.unary_unary(
                 '/flowmesh.api.identity.v1.ProviderService/TestProvider',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.TestProviderRequest.SerializeToString,
@@ -123,6 +128,13 @@ class ProviderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListProvidersOfPlugin(self, request, context):
+        """Returns the ids of the providers, of all companies, that call a plugin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TestProvider(self, request, context):
         """Returns what a login with the given claims would map to, and what the provider's own documents
         say. Nothing is changed.
@@ -161,6 +173,11 @@ def add_ProviderServiceServicer_to_server(servicer, server):
                     servicer.DeleteProvider,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.DeleteProviderResponse.SerializeToString,
+            ),
+            'ListProvidersOfPlugin': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListProvidersOfPlugin,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.ListProvidersOfPluginRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.ListProvidersOfPluginResponse.SerializeToString,
             ),
             'TestProvider': grpc.unary_unary_rpc_method_handler(
                     servicer.TestProvider,
@@ -305,6 +322,33 @@ class ProviderService:
             '/flowmesh.api.identity.v1.ProviderService/DeleteProvider',
             flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.DeleteProviderRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.DeleteProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListProvidersOfPlugin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.ProviderService/ListProvidersOfPlugin',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.ListProvidersOfPluginRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_provider__service__pb2.ListProvidersOfPluginResponse.FromString,
             options,
             channel_credentials,
             insecure,

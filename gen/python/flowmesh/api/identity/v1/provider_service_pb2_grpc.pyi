@@ -64,6 +64,8 @@ class ProviderServiceStub:
       NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
       FAILED_PRECONDITION / ETAG_MISMATCH
     """
+    ListProvidersOfPlugin: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.ListProvidersOfPluginRequest, _provider_service_pb2.ListProvidersOfPluginResponse]
+    """Returns the ids of the providers, of all companies, that call a plugin."""
     TestProvider: _grpc.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]
     """Returns what a login with the given claims would map to, and what the provider's own documents
     say. Nothing is changed.
@@ -108,6 +110,8 @@ class ProviderServiceAsyncStub(ProviderServiceStub):
       NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
       FAILED_PRECONDITION / ETAG_MISMATCH
     """
+    ListProvidersOfPlugin: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.ListProvidersOfPluginRequest, _provider_service_pb2.ListProvidersOfPluginResponse]  # type: ignore[assignment]
+    """Returns the ids of the providers, of all companies, that call a plugin."""
     TestProvider: _aio.UnaryUnaryMultiCallable[_provider_service_pb2.TestProviderRequest, _provider_service_pb2.TestProviderResponse]  # type: ignore[assignment]
     """Returns what a login with the given claims would map to, and what the provider's own documents
     say. Nothing is changed.
@@ -179,6 +183,14 @@ class ProviderServiceServicer(metaclass=_abc_1.ABCMeta):
           NOT_FOUND / IDENTITY_PROVIDER_NOT_FOUND
           FAILED_PRECONDITION / ETAG_MISMATCH
         """
+
+    @_abc_1.abstractmethod
+    def ListProvidersOfPlugin(
+        self,
+        request: _provider_service_pb2.ListProvidersOfPluginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_provider_service_pb2.ListProvidersOfPluginResponse, _abc.Awaitable[_provider_service_pb2.ListProvidersOfPluginResponse]]:
+        """Returns the ids of the providers, of all companies, that call a plugin."""
 
     @_abc_1.abstractmethod
     def TestProvider(

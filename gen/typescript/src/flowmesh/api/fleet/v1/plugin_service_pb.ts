@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/fleet/v1/plugin_service.proto.
  */
 export const file_flowmesh_api_fleet_v1_plugin_service: GenFile = /*@__PURE__*/
-  fileDesc("CipmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luX3NlcnZpY2UucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSI4ChRTZWFyY2hQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFcXVlcnkYAiABKAkiUAoVU2VhcmNoUGx1Z2luc1Jlc3BvbnNlEjcKB3BsdWdpbnMYASADKAsyJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ2F0YWxvZ3VlUGx1Z2luIicKEkxpc3RQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiRQoTTGlzdFBsdWdpbnNSZXNwb25zZRIuCgdwbHVnaW5zGAEgAygLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiIzChBHZXRQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIkIKEUdldFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iNwoUR2V0UGx1Z2luUGFnZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiJQoVR2V0UGx1Z2luUGFnZVJlc3BvbnNlEgwKBGh0bWwYASABKAkiQAoPUmVhZFRleHRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHRleHQYAyABKAkiJQoQUmVhZFRleHRSZXNwb25zZRIRCglkb2N1bWVudHMYASABKAkicQoUSW5zdGFsbFBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDwoHdmVyc2lvbhgDIAEoCRIVCg1jb25maWd1cmF0aW9uGAQgASgJEhAKCGFjY2VwdGVkGAUgAygJIkYKFUluc3RhbGxQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luImIKFkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNY29uZmlndXJhdGlvbhgDIAEoCRIQCghhY2NlcHRlZBgEIAMoCSJIChdDb25maWd1cmVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIloKFFVwZ3JhZGVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEAoIYWNjZXB0ZWQYBCADKAkiRgoVVXBncmFkZVBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iQwoQUGluUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZwaW5uZWQYAyABKAgiQgoRUGluUGx1Z2luUmVzcG9uc2USLQoGcGx1Z2luGAEgASgLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiI2ChNSZW1vdmVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIhYKFFJlbW92ZVBsdWdpblJlc3BvbnNlMvcICg1QbHVnaW5TZXJ2aWNlEnIKDVNlYXJjaFBsdWdpbnMSKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1JlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1Jlc3BvbnNlIgbq4BgCCAMSbAoLTGlzdFBsdWdpbnMSKS5mbG93bWVzaC5hcGkuZmxlZXQudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLmZsZWV0LnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiBurgGAIIAxJmCglHZXRQbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5SZXNwb25zZSIG6uAYAggDEnIKDUdldFBsdWdpblBhZ2USKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlc3BvbnNlIgbq4BgCCAMSYwoIUmVhZFRleHQSJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVhZFRleHRSZXF1ZXN0GicuZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlYWRUZXh0UmVzcG9uc2UiBurgGAIIAxJ0Cg1JbnN0YWxsUGx1Z2luEisuZmxvd21lc2guYXBpLmZsZWV0LnYxLkluc3RhbGxQbHVnaW5SZXF1ZXN0GiwuZmxvd21lc2guYXBpLmZsZWV0LnYxLkluc3RhbGxQbHVnaW5SZXNwb25zZSII6uAYBAgGKAESegoPQ29uZmlndXJlUGx1Z2luEi0uZmxvd21lc2guYXBpLmZsZWV0LnYxLkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QaLi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ29uZmlndXJlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBEnQKDVVwZ3JhZGVQbHVnaW4SKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuVXBncmFkZVBsdWdpblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuVXBncmFkZVBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJoCglQaW5QbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGluUGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QaW5QbHVnaW5SZXNwb25zZSII6uAYBAgGKAEScQoMUmVtb3ZlUGx1Z2luEiouZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlbW92ZVBsdWdpblJlcXVlc3QaKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVtb3ZlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBQmUKGWRldi5mbG93bWVzaC5hcGkuZmxlZXQudjFQAVouZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZmxlZXQvdjE7ZmxlZXR2MaoCFUZsb3dtZXNoLkFwaS5GbGVldC5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_fleet_v1_plugin]);
+  fileDesc("CipmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luX3NlcnZpY2UucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSI4ChRTZWFyY2hQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFcXVlcnkYAiABKAkiUAoVU2VhcmNoUGx1Z2luc1Jlc3BvbnNlEjcKB3BsdWdpbnMYASADKAsyJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ2F0YWxvZ3VlUGx1Z2luIicKEkxpc3RQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiRQoTTGlzdFBsdWdpbnNSZXNwb25zZRIuCgdwbHVnaW5zGAEgAygLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiIzChBHZXRQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIkIKEUdldFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iNwoUR2V0UGx1Z2luUGFnZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiJQoVR2V0UGx1Z2luUGFnZVJlc3BvbnNlEgwKBGh0bWwYASABKAkiQAoPUmVhZFRleHRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHRleHQYAyABKAkiJQoQUmVhZFRleHRSZXNwb25zZRIRCglkb2N1bWVudHMYASABKAkiWQoYR2V0UGx1Z2luRnVuY3Rpb25SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSDgoGZGlnZXN0GAQgASgJIrwBChlHZXRQbHVnaW5GdW5jdGlvblJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIPCgdoYW5kbGVyGAIgASgJEk4KB21vZHVsZXMYAyADKAsyPS5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luRnVuY3Rpb25SZXNwb25zZS5Nb2R1bGVzRW50cnkaLgoMTW9kdWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihwEKFEluc3RhbGxQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSFQoNY29uZmlndXJhdGlvbhgEIAEoCRIQCghhY2NlcHRlZBgFIAMoCRIUCgxhbGxfcHJvamVjdHMYBiABKAgiRgoVSW5zdGFsbFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4ieAoWQ29uZmlndXJlUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1jb25maWd1cmF0aW9uGAMgASgJEhAKCGFjY2VwdGVkGAQgAygJEhQKDGFsbF9wcm9qZWN0cxgFIAEoCCJIChdDb25maWd1cmVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luInAKFFVwZ3JhZGVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEAoIYWNjZXB0ZWQYBCADKAkSFAoMYWxsX3Byb2plY3RzGAUgASgIIkYKFVVwZ3JhZGVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIlkKEFBpblBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGcGlubmVkGAMgASgIEhQKDGFsbF9wcm9qZWN0cxgEIAEoCCJCChFQaW5QbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIkwKE1JlbW92ZVBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMYWxsX3Byb2plY3RzGAMgASgIIhYKFFJlbW92ZVBsdWdpblJlc3BvbnNlMvcJCg1QbHVnaW5TZXJ2aWNlEnIKDVNlYXJjaFBsdWdpbnMSKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1JlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1Jlc3BvbnNlIgbq4BgCCAMSbAoLTGlzdFBsdWdpbnMSKS5mbG93bWVzaC5hcGkuZmxlZXQudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLmZsZWV0LnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiBurgGAIIAxJmCglHZXRQbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5SZXNwb25zZSIG6uAYAggDEnIKDUdldFBsdWdpblBhZ2USKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlc3BvbnNlIgbq4BgCCAMSYwoIUmVhZFRleHQSJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVhZFRleHRSZXF1ZXN0GicuZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlYWRUZXh0UmVzcG9uc2UiBurgGAIIAxJ+ChFHZXRQbHVnaW5GdW5jdGlvbhIvLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5GdW5jdGlvblJlcXVlc3QaMC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luRnVuY3Rpb25SZXNwb25zZSIG6uAYAggKEnQKDUluc3RhbGxQbHVnaW4SKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuSW5zdGFsbFBsdWdpblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuSW5zdGFsbFBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJ6Cg9Db25maWd1cmVQbHVnaW4SLS5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ29uZmlndXJlUGx1Z2luUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5mbGVldC52MS5Db25maWd1cmVQbHVnaW5SZXNwb25zZSII6uAYBAgGKAESdAoNVXBncmFkZVBsdWdpbhIrLmZsb3dtZXNoLmFwaS5mbGVldC52MS5VcGdyYWRlUGx1Z2luUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5mbGVldC52MS5VcGdyYWRlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBEmgKCVBpblBsdWdpbhInLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QaW5QbHVnaW5SZXF1ZXN0GiguZmxvd21lc2guYXBpLmZsZWV0LnYxLlBpblBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJxCgxSZW1vdmVQbHVnaW4SKi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVtb3ZlUGx1Z2luUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5mbGVldC52MS5SZW1vdmVQbHVnaW5SZXNwb25zZSII6uAYBAgGKAFCZQoZZGV2LmZsb3dtZXNoLmFwaS5mbGVldC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9mbGVldC92MTtmbGVldHYxqgIVRmxvd21lc2guQXBpLkZsZWV0LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_fleet_v1_plugin]);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.SearchPluginsRequest
@@ -217,6 +217,75 @@ export const ReadTextResponseSchema: GenMessage<ReadTextResponse> = /*@__PURE__*
   messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 9);
 
 /**
+ * @generated from message flowmesh.api.fleet.v1.GetPluginFunctionRequest
+ */
+export type GetPluginFunctionRequest = Message<"flowmesh.api.fleet.v1.GetPluginFunctionRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * The kind that the caller calls, such as `transform`.
+   *
+   * @generated from field: string kind = 3;
+   */
+  kind: string;
+
+  /**
+   * The digest of the modules that the caller has; empty is none.
+   *
+   * @generated from field: string digest = 4;
+   */
+  digest: string;
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.GetPluginFunctionRequest.
+ * Use `create(GetPluginFunctionRequestSchema)` to create a new message.
+ */
+export const GetPluginFunctionRequestSchema: GenMessage<GetPluginFunctionRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 10);
+
+/**
+ * @generated from message flowmesh.api.fleet.v1.GetPluginFunctionResponse
+ */
+export type GetPluginFunctionResponse = Message<"flowmesh.api.fleet.v1.GetPluginFunctionResponse"> & {
+  /**
+   * SHA-256 of the wheel.
+   *
+   * @generated from field: string digest = 1;
+   */
+  digest: string;
+
+  /**
+   * As `module:function`.
+   *
+   * @generated from field: string handler = 2;
+   */
+  handler: string;
+
+  /**
+   * Texts of the wheel by path; empty if the caller has those of this digest.
+   *
+   * @generated from field: map<string, string> modules = 3;
+   */
+  modules: { [key: string]: string };
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.GetPluginFunctionResponse.
+ * Use `create(GetPluginFunctionResponseSchema)` to create a new message.
+ */
+export const GetPluginFunctionResponseSchema: GenMessage<GetPluginFunctionResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 11);
+
+/**
  * @generated from message flowmesh.api.fleet.v1.InstallPluginRequest
  */
 export type InstallPluginRequest = Message<"flowmesh.api.fleet.v1.InstallPluginRequest"> & {
@@ -250,6 +319,13 @@ export type InstallPluginRequest = Message<"flowmesh.api.fleet.v1.InstallPluginR
    * @generated from field: repeated string accepted = 5;
    */
   accepted: string[];
+
+  /**
+   * Of all projects, in place of the namespace.
+   *
+   * @generated from field: bool all_projects = 6;
+   */
+  allProjects: boolean;
 };
 
 /**
@@ -257,7 +333,7 @@ export type InstallPluginRequest = Message<"flowmesh.api.fleet.v1.InstallPluginR
  * Use `create(InstallPluginRequestSchema)` to create a new message.
  */
 export const InstallPluginRequestSchema: GenMessage<InstallPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 10);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 12);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.InstallPluginResponse
@@ -274,7 +350,7 @@ export type InstallPluginResponse = Message<"flowmesh.api.fleet.v1.InstallPlugin
  * Use `create(InstallPluginResponseSchema)` to create a new message.
  */
 export const InstallPluginResponseSchema: GenMessage<InstallPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 11);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 13);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ConfigurePluginRequest
@@ -301,6 +377,13 @@ export type ConfigurePluginRequest = Message<"flowmesh.api.fleet.v1.ConfigurePlu
    * @generated from field: repeated string accepted = 4;
    */
   accepted: string[];
+
+  /**
+   * Of all projects, in place of the namespace.
+   *
+   * @generated from field: bool all_projects = 5;
+   */
+  allProjects: boolean;
 };
 
 /**
@@ -308,7 +391,7 @@ export type ConfigurePluginRequest = Message<"flowmesh.api.fleet.v1.ConfigurePlu
  * Use `create(ConfigurePluginRequestSchema)` to create a new message.
  */
 export const ConfigurePluginRequestSchema: GenMessage<ConfigurePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 12);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 14);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ConfigurePluginResponse
@@ -325,7 +408,7 @@ export type ConfigurePluginResponse = Message<"flowmesh.api.fleet.v1.ConfigurePl
  * Use `create(ConfigurePluginResponseSchema)` to create a new message.
  */
 export const ConfigurePluginResponseSchema: GenMessage<ConfigurePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 13);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 15);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.UpgradePluginRequest
@@ -352,6 +435,13 @@ export type UpgradePluginRequest = Message<"flowmesh.api.fleet.v1.UpgradePluginR
    * @generated from field: repeated string accepted = 4;
    */
   accepted: string[];
+
+  /**
+   * Of all projects, in place of the namespace.
+   *
+   * @generated from field: bool all_projects = 5;
+   */
+  allProjects: boolean;
 };
 
 /**
@@ -359,7 +449,7 @@ export type UpgradePluginRequest = Message<"flowmesh.api.fleet.v1.UpgradePluginR
  * Use `create(UpgradePluginRequestSchema)` to create a new message.
  */
 export const UpgradePluginRequestSchema: GenMessage<UpgradePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 14);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 16);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.UpgradePluginResponse
@@ -376,7 +466,7 @@ export type UpgradePluginResponse = Message<"flowmesh.api.fleet.v1.UpgradePlugin
  * Use `create(UpgradePluginResponseSchema)` to create a new message.
  */
 export const UpgradePluginResponseSchema: GenMessage<UpgradePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 15);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 17);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.PinPluginRequest
@@ -396,6 +486,13 @@ export type PinPluginRequest = Message<"flowmesh.api.fleet.v1.PinPluginRequest">
    * @generated from field: bool pinned = 3;
    */
   pinned: boolean;
+
+  /**
+   * Of all projects, in place of the namespace.
+   *
+   * @generated from field: bool all_projects = 4;
+   */
+  allProjects: boolean;
 };
 
 /**
@@ -403,7 +500,7 @@ export type PinPluginRequest = Message<"flowmesh.api.fleet.v1.PinPluginRequest">
  * Use `create(PinPluginRequestSchema)` to create a new message.
  */
 export const PinPluginRequestSchema: GenMessage<PinPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 16);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 18);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.PinPluginResponse
@@ -420,7 +517,7 @@ export type PinPluginResponse = Message<"flowmesh.api.fleet.v1.PinPluginResponse
  * Use `create(PinPluginResponseSchema)` to create a new message.
  */
 export const PinPluginResponseSchema: GenMessage<PinPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 17);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 19);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.RemovePluginRequest
@@ -435,6 +532,13 @@ export type RemovePluginRequest = Message<"flowmesh.api.fleet.v1.RemovePluginReq
    * @generated from field: string name = 2;
    */
   name: string;
+
+  /**
+   * Of all projects, in place of the namespace.
+   *
+   * @generated from field: bool all_projects = 3;
+   */
+  allProjects: boolean;
 };
 
 /**
@@ -442,7 +546,7 @@ export type RemovePluginRequest = Message<"flowmesh.api.fleet.v1.RemovePluginReq
  * Use `create(RemovePluginRequestSchema)` to create a new message.
  */
 export const RemovePluginRequestSchema: GenMessage<RemovePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 18);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 20);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.RemovePluginResponse
@@ -455,7 +559,7 @@ export type RemovePluginResponse = Message<"flowmesh.api.fleet.v1.RemovePluginRe
  * Use `create(RemovePluginResponseSchema)` to create a new message.
  */
 export const RemovePluginResponseSchema: GenMessage<RemovePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 19);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 21);
 
 /**
  * Plugins of a namespace, from the catalogue of the installation. Each runs as agents behind walls
@@ -525,15 +629,31 @@ export const PluginService: GenService<{
     output: typeof ReadTextResponseSchema;
   },
   /**
+   * Returns the function of a plugin that only computes, for the service that calls it.
+   *
+   *   NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
+   *
+   * @generated from rpc flowmesh.api.fleet.v1.PluginService.GetPluginFunction
+   */
+  getPluginFunction: {
+    methodKind: "unary";
+    input: typeof GetPluginFunctionRequestSchema;
+    output: typeof GetPluginFunctionResponseSchema;
+  },
+  /**
    * Installs a version and starts its agents.
    *
    *   NOT_FOUND / PLUGIN_NOT_FOUND                 not in the catalogue
    *   ALREADY_EXISTS / PLUGIN_EXISTS
    *   INVALID_ARGUMENT / PLUGIN_INVALID            its wheel, or the configuration
-   *   INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a format
+   *   INVALID_ARGUMENT / PLUGIN_FAILED             the self-test of a plugin that only computes
    *   FAILED_PRECONDITION / PLUGIN_UNTRUSTED       a changed wheel, or the signature of another key
    *   FAILED_PRECONDITION / PLUGIN_UNSUPPORTED     for other versions of Flowmesh
    *   FAILED_PRECONDITION / PLUGIN_NOT_ACCEPTED    permissions that `accepted` lacks
+   *   FAILED_PRECONDITION / PLUGIN_SHARED          for all projects, and it has agents; or not, and it is of
+   *                                                logins
+   *   PERMISSION_DENIED / ROLE_REQUIRED            for all projects, by another than an admin of
+   *                                                the installation
    *   FAILED_PRECONDITION / AGENT_ISOLATION_UNAVAILABLE   the machine lacks walls
    *
    * @generated from rpc flowmesh.api.fleet.v1.PluginService.InstallPlugin
@@ -562,6 +682,7 @@ export const PluginService: GenService<{
    * errors are those of an installation.
    *
    *   FAILED_PRECONDITION / PLUGIN_PINNED
+   *   FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
    *
    * @generated from rpc flowmesh.api.fleet.v1.PluginService.UpgradePlugin
    */
@@ -586,7 +707,9 @@ export const PluginService: GenService<{
    * Removes a plugin and ends its agents.
    *
    *   NOT_FOUND / PLUGIN_NOT_FOUND
-   *   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions have its task types; the message names them
+   *   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
+   *                                         names them
+   *   FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
    *
    * @generated from rpc flowmesh.api.fleet.v1.PluginService.RemovePlugin
    */
