@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flowmesh.testing.suite import Suite
 from tests.features.closed import Closed, closed_suite
 from tests.features.plugins.market import Market
 from tests.hostile.conftest import Sink
@@ -84,7 +85,7 @@ async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clos
         manifest = MANIFEST.format(kind=kind, part=part)
         market.publish(market.project(kind, manifest, TASKS.format(), f"evil{kind}"))
     environment = {**market.environment, "FLOWMESH_SECRET_KEPT": SECRET}
-    async with closed_suite(tmp_path_factory.mktemp("closed"), **environment) as made:
+    async with closed_suite(tmp_path_factory.mktemp("closed"), kind=Suite, **environment) as made:
         yield made
 
 
@@ -110,8 +111,8 @@ async def prepared(closed: Closed, kind: str) -> str:
     }
     graph = {"tasks": [{"id": "do", "taskRef": "attack", "input": "{{input}}"}]}
     for resource, spec in (("WorkflowTask", task), ("Workflow", graph)):
-        document = {"apiVersion": "workflow.io/v1", "kind": resource, "spec": spec}
-        document["metadata"] = {"name": "attack"}
+        head = {"apiVersion": "workflow.io/v1", "kind": resource}
+        document = {**head, "metadata": {"name": "attack"}, "spec": spec}
         status, made = await rest(closed, "workflows", document)
         assert status < 300, made
     return "workflows/attack/execute"

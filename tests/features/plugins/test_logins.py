@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flowmesh.plugins.project import write_project
+from flowmesh.testing.suite import Suite
 from tests.features.closed import Closed, closed_suite
 from tests.features.plugins.market import Market
 from tests.features.security.openid_provider import (
@@ -29,7 +30,7 @@ async def closed(tmp_path: Path) -> AsyncIterator[Closed]:
     market = Market(tmp_path)
     write_project(tmp_path / "teams", "teams", "login")
     market.publish(tmp_path / "teams")
-    async with closed_suite(tmp_path, **market.environment) as made:
+    async with closed_suite(tmp_path, kind=Suite, **market.environment) as made:
         yield made
 
 
