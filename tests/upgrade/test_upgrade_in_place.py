@@ -1,4 +1,4 @@
-"""The release before this one, filled, upgraded in place, rolled back to its backup, upgraded."""
+"""Former versions, each filled, upgraded in place, rolled back to its backup, upgraded again."""
 
 import asyncio
 import os
@@ -23,7 +23,8 @@ from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite, SuiteFailed
 from tests.features.closed import OWNER, PASSWORD, Caller, opened
 from tests.features.natives import resource, text, workflow
-from tests.upgrade.conftest import RELEASE, ROOT
+from tests.upgrade.conftest import RELEASES, ROOT
+from tests.upgrade.stores import Stores
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 SOURCES = ("gen/python", "libs", "services")
@@ -32,15 +33,20 @@ WITHIN_S = 120.0
 WAITING = ("asking", "paused", "sleeping", "waiting")
 
 
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The sources of the release, as a search path of Python."""
+@pytest.fixture(params=RELEASES)
+def release(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The sources of a release, as a search path of Python."""
     folder = tmp_path_factory.mktemp("release")
     archive = subprocess.run(
-        ("git", "archive", RELEASE, *SOURCES), cwd=ROOT, capture_output=True, check=True
+        ("git", "archive", request.param, *SOURCES), cwd=ROOT, capture_output=True, check=True
     )
     subprocess.run(("tar", "-x", "-C", folder), input=archive.stdout, check=True)
     return os.pathsep.join(str(folder / each) for each in SOURCES)
+
+
+def has_apps(release: str) -> bool:
+    """Return whether a release has applications, and the event store."""
+    return Path(release.split(os.pathsep)[-1], "flowmesh/apphost").is_dir()
 
 
 def definitions() -> list[Json]:
@@ -82,6 +88,7 @@ class Installation:
     folder: Path
     release: str
     ports: tuple[int, int]
+    stores: Stores
     namespace: str = ""
     key: str = ""
     ids: dict[str, str] = field(default_factory=dict)
@@ -131,6 +138,7 @@ class Installation:
         project = await closed.project("shop")
         self.namespace = project.namespace
         self.key = (await closed.key(project.id, "admin")).credential
+        await self.stores.fill(closed, project, self.key)
         async with self.client() as client:
             await client.apply(text(*definitions()))
             for name in (*WAITING, "ended", "failed", "above"):
@@ -207,7 +215,7 @@ class Installation:
 async def test_a_release_is_upgraded_in_place_and_rolled_back(release: str, tmp_path: Path) -> None:
     """While its worker runs: nothing is lost, and no task is run under a second key."""
     first = free_ports(2)
-    home = Installation(tmp_path, release, (first, first + 1))
+    home = Installation(tmp_path, release, (first, first + 1), Stores(has_apps(release)))
     create_key_file(tmp_path / "key")
     backup = tmp_path / "backup"
     async with AsyncExitStack() as worker:
@@ -217,18 +225,22 @@ async def test_a_release_is_upgraded_in_place_and_rolled_back(release: str, tmp_
             await worker.enter_async_context(home.worker())
             await home.works(10)
         shutil.copytree(home.data, backup)
-        async with home.suite():
+        async with home.suite() as upgraded:
             await home.check()
+            await home.stores.check(upgraded)
             await home.works(10)
         with pytest.raises(SuiteFailed, match="newer"):
             await home.suite(release).start()
         shutil.rmtree(home.data)
         shutil.move(backup, home.data)
-        async with home.suite(release):
+        async with home.suite(release) as former:
             await home.check()
+            await home.stores.check(former)
             await home.works(10)
         async with home.suite() as upgraded:
             await home.check()
+            await home.stores.check(upgraded)
+            await home.stores.finish(upgraded)
             await home.finish()
             await home.log_in(upgraded)
     lines = [tuple(each.split()) for each in home.lines()]
