@@ -34,6 +34,8 @@ The built-in task `transform` needs no definition. Its input is a `source`, any 
 ```
 
 A step of type `transform` and a `WorkflowTask` of that type have the same `pipeline`.
+Instead of one they may name the function of a [plugin](plugins.md#transforms):
+`function: plugin:iban-check`.
 `GET /api/v1/transform/operations` returns this catalog with a JSON Schema of the parameters;
 `flowmesh list operations` and `flowmesh get operation filter` print it.
 `flowmesh transform @pipeline.json --input @rows.json` runs a pipeline without a suite.
