@@ -94,9 +94,15 @@ class MessagePublisher:
             queues = await self._queues(batch, message)
             if message.delay_ms:
                 return await self._delayed(batch, message, queues, outcome)
-            stored = await asyncio.gather(
-                *(self._store(batch, queue, message) for queue in queues), return_exceptions=True
-            )
+            stored: Sequence[Stored | BaseException]
+            if len(queues) == 1:
+                # The usual case, without another task of the event loop.
+                stored = [await self._store(batch, queues[0], message)]
+            else:
+                stored = await asyncio.gather(
+                    *(self._store(batch, queue, message) for queue in queues),
+                    return_exceptions=True,
+                )
         except FlowmeshError as error:
             outcome.reason, outcome.error = error.reason, error.message
             return outcome

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Protocol
 from flowmesh.api.registry.v1 import registry_service_pb2 as pb
 from flowmesh.api.worker.v1.task_pb2 import Task, TaskResult
 from flowmesh.errors import FlowmeshError
-from flowmesh.executors.rpc.services import UNNAMED, Count
+from flowmesh.executors.rpc.services import UNNAMED
 from flowmesh.rpc.endpoints import Address
 from flowmesh.rpc.instances.balancing import RANKS, Balancer, Place
 from flowmesh.rpc.instances.call_counts import CallCounts
@@ -72,12 +72,20 @@ class RegisteredServices:
                 pass  # without instances the call fails, and is tried again
         return followed.balancer
 
-    def count(self, namespace: str, source: str, target: str, seconds: float, failed: bool) -> None:
-        """Count a finished call for the next report."""
+    def count(
+        self,
+        namespace: str,
+        source: str,
+        target: str,
+        seconds: float,
+        failed: bool,
+        calls: int = 1,
+    ) -> None:
+        """Count finished calls for the next report."""
         if namespace not in self._counts and len(self._counts) >= NAMESPACES_MAX:
             return
         counts = self._counts.setdefault(namespace, CallCounts())
-        counts.add(source, target, seconds, failed=failed)
+        counts.add(source, target, seconds, failed=failed, calls=calls)
 
     async def report(self) -> int:
         """Report the counts; those of a failed report are dropped. Return the number of pairs."""
@@ -109,12 +117,18 @@ class RegisteredServices:
             await asyncio.sleep(RETRY_S)
 
 
+CountMany = Callable[[str, str, str, float, bool, int], None]
+"""Counts calls: namespace, source, target, seconds of each, whether they failed, how many."""
+_Begun = tuple[str, str, str, float]
+"""Namespace, source, target and the time of the dispatch."""
+
+
 class WorkerCalls:
     """Counts the tasks of one remote worker as calls of `workers of <task type>`."""
 
-    def __init__(self, count: Count, monotonic_ms: Callable[[], float]) -> None:
+    def __init__(self, count: CountMany, monotonic_ms: Callable[[], float]) -> None:
         self._count, self._monotonic_ms = count, monotonic_ms
-        self._begun: dict[str, tuple[str, str, str, float]] = {}
+        self._begun: dict[str, _Begun] = {}
 
     def begin(self, tasks: Sequence[Task]) -> None:
         now_ms = self._monotonic_ms()
@@ -123,12 +137,16 @@ class WorkerCalls:
             self._begun[task.token] = (task.namespace, source, WORKERS + task.task_type, now_ms)
 
     def end(self, results: Iterable[TaskResult]) -> None:
-        now_ms = self._monotonic_ms()
+        # Tasks that came in one frame and end in one are counted at once.
+        ended: dict[tuple[_Begun, bool], int] = {}
         for result in results:
             if begun := self._begun.pop(result.token, None):
-                namespace, source, target, began_ms = begun
-                seconds, failed = (now_ms - began_ms) / 1_000, result.HasField("failure")
-                self._count(namespace, source, target, seconds, failed)
+                alike = (begun, result.HasField("failure"))
+                ended[alike] = ended.get(alike, 0) + 1
+        now_ms = self._monotonic_ms()
+        for (begun, failed), calls in ended.items():
+            namespace, source, target, began_ms = begun
+            self._count(namespace, source, target, (now_ms - began_ms) / 1_000, failed, calls)
 
     def drop(self, tokens: Iterable[str]) -> None:
         """Forget canceled tasks."""

@@ -229,7 +229,8 @@ def _bounded(request: WorkRequest) -> Iterable[TaskResult]:
     results: Iterable[TaskResult] = request.results
     if request.ByteSize() > INLINE_BYTES_MAX:
         results = [_fitting(result) for result in results]
-    if any(has_long_number(result.output.data) for result in results):
+    # One look at all of them: a blank between two outputs ends a number.
+    if has_long_number(b" ".join([result.output.data for result in results])):
         results = [_exact(result) for result in results]
     return results
 

@@ -12,11 +12,10 @@ from flowmesh.api.worker.v1 import worker_service_pb2_grpc
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkHello, WorkRequest, WorkResponse
 from flowmesh.errors import FlowmeshError, Forbidden, Invalid, Violation
 from flowmesh.executors.builtin import RESERVED_TASK_TYPES
-from flowmesh.executors.rpc.services import Count
 from flowmesh.rpc import valid_id
 from flowmesh.worker import limits
 from flowmesh.worker.attempts.remote_secrets import PERMISSION, RemoteSecrets
-from flowmesh.worker.registered import WorkerCalls
+from flowmesh.worker.registered import CountMany, WorkerCalls
 from flowmesh.worker.relay import Relay
 from flowmesh.worker.remote import RemoteWorker
 from flowmesh.worker.sets import Owner
@@ -36,7 +35,7 @@ class WorkServer(worker_service_pb2_grpc.WorkerServiceServicer):
         *,
         monotonic_ms: Callable[[], float],
         new_id: Callable[[], str],
-        count: Count | None = None,
+        count: CountMany | None = None,
     ) -> None:
         self._relay = relay
         self._monotonic_ms = monotonic_ms

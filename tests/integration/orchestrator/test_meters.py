@@ -15,14 +15,14 @@ from tests.unit.engine.factories import node, plan
 AT_US = 500_000 * HOUR_US
 
 
-def begun(batch: CommitBatch, partition: int, namespace: str) -> State:
+def begun(batch: CommitBatch, partition: int, namespace: str, request_id: str = "") -> State:
     of = plan(node("a"))
     message = of.message
     message.namespace = namespace
-    state = started(batch, partition, of=digested(of))
+    state = started(batch, partition, request_id, of=digested(of))
     used_by_model = ("claude", "claude-sonnet-5", 3, 4, 100)
     batch.usages.append((partition, namespace, state.execution_id, "a", 1, 0, *used_by_model))
-    batch.meter(state, Transition(state), AT_US, is_start=True)
+    batch.meter(state, partition, Transition(state), AT_US, is_start=True)
     return state
 
 
@@ -50,7 +50,7 @@ async def test_a_commit_sent_twice_is_metered_once(
 
 
 async def test_a_lost_partition_is_not_metered(new_node: NewNode, store: OrchestratorStore) -> None:
-    """The executions of other partitions in the batch are."""
+    """The executions of other partitions in the batch are, with what follows their start."""
     first, second = await new_node(), await new_node()
     await first.claim()
     await store.pool.execute(
@@ -58,13 +58,26 @@ async def test_a_lost_partition_is_not_metered(new_node: NewNode, store: Orchest
         second.line.incarnation,
     )
     batch = CommitBatch()
-    begun(batch, 4, "metered-kept")
-    begun(batch, 5, "metered-lost")
+    for partition, namespace in ((4, "metered-kept"), (5, "metered-lost")):
+        state = begun(batch, partition, namespace)
+        batch.meter(state, partition, Transition(state), AT_US, is_start=False)
 
     await first.commit(batch)
 
-    assert await used(store, "metered-kept") == (1, 7)
+    assert await used(store, "metered-kept") == (1, 14)
     assert await used(store, "metered-lost") == (0, 0)
+
+
+async def test_a_repeated_start_is_not_metered(new_node: NewNode, store: OrchestratorStore) -> None:
+    """The second request of an id creates no execution."""
+    one = await new_node()
+    await one.claim()
+    for _ in range(2):
+        batch = CommitBatch()
+        begun(batch, 3, "metered-repeated", "the-same-request")
+        await one.commit(batch)
+
+    assert await used(store, "metered-repeated") == (1, 7)
 
 
 async def test_folding_keeps_the_sums(new_node: NewNode, store: OrchestratorStore) -> None:

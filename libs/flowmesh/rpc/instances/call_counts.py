@@ -23,16 +23,18 @@ class CallCounts:
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], _Count] = {}
 
-    def add(self, source: str, target: str, seconds: float, *, failed: bool) -> None:
-        """Count a finished call; pairs above the limit of a report are not counted."""
+    def add(
+        self, source: str, target: str, seconds: float, *, failed: bool, calls: int = 1
+    ) -> None:
+        """Count finished calls; pairs above the limit of a report are not counted."""
         count = self._counts.get((source, target))
         if count is None:
             if len(self._counts) >= PAIRS_MAX:
                 return
             count = self._counts[(source, target)] = _Count()
-        count.calls += 1
-        count.errors += failed
-        count.durations[duration_class(seconds)] += 1
+        count.calls += calls
+        count.errors += calls if failed else 0
+        count.durations[duration_class(seconds)] += calls
 
     def take(self) -> list[pb.CallCounts]:
         """Return the counts and begin anew."""

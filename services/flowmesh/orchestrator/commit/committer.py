@@ -369,7 +369,7 @@ class Committer:
             state, partition, execution.transition, is_start=is_start
         )
         batch.add_references(state, partition, execution.transition, execution.events)
-        batch.meter(state, execution.transition, now_us, is_start=is_start)
+        batch.meter(state, partition, execution.transition, now_us, is_start=is_start)
         if state.plan.start_shared:
             self._starts.add_changes(batch, execution)
         if snapshot_due(state, execution.entry.snapshot_sequence):

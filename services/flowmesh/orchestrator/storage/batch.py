@@ -143,7 +143,9 @@ class CommitBatch:
         self.changes: list[
             tuple[str, int, int, int | None, int | None, int | None, str | None, int | None]
         ] = []
-        self.metered: list[tuple[int, str, str, int, int, int, int]] = []
+        # Tasks, tokens and bytes by hour, namespace, partition, and the id of an execution that
+        # starts; "" for all others.
+        self.metered: dict[tuple[int, str, int, str], list[int]] = {}
         self.lanes: list[tuple[str, int, str, str, int, int | None, bool]] = []
         self.histories: list[tuple[int, str, int, bytes, int, bool]] = []
         self.references: list[tuple[str, str, str, int]] = []
@@ -224,15 +226,22 @@ class CommitBatch:
         )
         return events
 
-    def meter(self, state: State, transition: Transition, now_us: int, *, is_start: bool) -> None:
+    def meter(
+        self, state: State, partition: int, transition: Transition, now_us: int, *, is_start: bool
+    ) -> None:
         """Add the metered use of a transition, after its events and the usage of models in them."""
-        ended = [node for node in transition.closed if node.planned.is_task]
-        who = (now_us // HOUR_US, state.execution_id, state.plan.namespace)
-        size = len(self.histories[-1][3])
-        usages = (row for row in self.usages if row[2] == state.execution_id)
-        tokens = sum(row[8] + row[9] for row in usages)
-        tasks = len(ended) + len(transition.retried)
-        self.metered.append((*who, int(is_start), tasks, tokens, size))
+        started = state.execution_id if is_start else ""
+        who = (now_us // HOUR_US, state.plan.namespace, partition, started)
+        use = self.metered.get(who)
+        if use is None:
+            use = self.metered[who] = [0, 0, 0]
+        use[0] += len(transition.retried)
+        for node in transition.closed:
+            use[0] += node.planned.is_task
+        if self.usages:
+            of_this = (row for row in self.usages if row[2] == state.execution_id)
+            use[1] += sum(row[8] + row[9] for row in of_this)
+        use[2] += len(self.histories[-1][3])
 
     def add_reference(self, state: State, partition: int, payload: payload_pb2.Payload) -> None:
         # Skip a text that is no digest; a NUL character in it would fail the whole commit.
@@ -391,7 +400,7 @@ class CommitBatch:
             plans: list[list[object]] = [list(self.plans.keys()), list(self.plans.values())]
             return plans + _columns(self.starts, 16)
         if part == "metered":
-            return _columns(self.metered, 7)
+            return _columns([(*who, *use) for who, use in self.metered.items()], 7)
         if part == "changes":
             return _columns(self.changes, 8)
         if part == "served":

@@ -48,8 +48,10 @@ class RemoteSecrets:
             self._texts.popitem(last=False)
         return filled
 
-    def masked(self, results: Iterable[TaskResult]) -> list[TaskResult]:
+    def masked(self, results: Iterable[TaskResult]) -> Iterable[TaskResult]:
         """Return the results without the values that their tasks received."""
+        if not self._texts:
+            return results
         return [
             _masked(result, texts) if (texts := self._texts.pop(result.token, None)) else result
             for result in results

@@ -69,13 +69,15 @@ appended as (
 ),
 metered as (
     insert into meters as m (source, namespace, hour, executions, tasks, tokens, bytes)
-    select me.id::text, u.namespace, u.hour, sum(u.executions), sum(u.tasks), sum(u.tokens),
+    select me.id::text, u.namespace, u.hour, count(s.id), sum(u.tasks), sum(u.tokens),
            sum(u.bytes)
-    from unnest($30::int[], $31::text[], $32::text[], $33::int[], $34::int[], $35::bigint[],
+    from unnest($30::int[], $31::text[], $32::int[], $33::text[], $34::int[], $35::bigint[],
                 $36::bigint[])
-         as u (hour, execution_id, namespace, executions, tasks, tokens, bytes)
-    join appended a on a.execution_id = u.execution_id
+         as u (hour, namespace, partition, execution_id, tasks, tokens, bytes)
+    join fence f on f.id = u.partition
+    left join started s on s.id = u.execution_id
     cross join me
+    where u.execution_id = '' or s.id is not null
     group by 1, 2, 3
     order by 2, 3
     on conflict (source, namespace, hour) do update set
