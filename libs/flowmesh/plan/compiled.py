@@ -15,7 +15,7 @@ from flowmesh.plan.defaults import defaults_of, misfits, with_defaults, without
 from flowmesh.plan.policies import Retry, limits_of, retry_of, start_policy_of
 from flowmesh.plan.schemas import Schema
 from flowmesh.schemas.sensitive import sensitive_paths
-from flowmesh.tasktypes import timeout_of
+from flowmesh.tasktypes import TASK_TYPES, timeout_of
 
 INPUT_ROOTS = frozenset({"input", "tasks", "context", "execution", "variables"})
 ITEM_ROOTS = frozenset({"item", "index"})
@@ -161,7 +161,9 @@ class PlanNode:
         self.lane = 0
         self.timeout_ms = message.timeout_ms
         self.heartbeat_timeout_ms = message.heartbeat_timeout_ms
-        self.gate, self.repeatable = message.gate, message.repeatable
+        self.gate = message.gate
+        built_in = TASK_TYPES.get(spec.task_type) if spec is not None else None
+        self.repeatable = message.repeatable or (built_in is not None and built_in.is_repeatable)
         self.delay_us = message.delay_ms * 1000
         self.body: Graph | None = None
         mapped, group, states = message.map, message.group, message.states

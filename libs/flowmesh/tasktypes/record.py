@@ -115,6 +115,11 @@ class TaskType:
         return bool(self.executor) or self.run is not None
 
     @property
+    def is_repeatable(self) -> bool:
+        """Return whether an attempt that is discarded leaves nothing behind."""
+        return self.is_run_by_worker and self.effect in (Effect.COMPUTES, Effect.CONTROLS)
+
+    @property
     def stays_inside(self) -> bool:
         """Return whether an attempt calls no other system."""
         return self.effect in _INSIDE

@@ -74,3 +74,10 @@ def test_the_effect_of_an_attempt(
     assert found.changes(parameters) is changes
     assert found.only_reads(parameters) is only_reads
     assert found.repeats_effect(parameters) is repeats
+
+
+def test_what_runs_again_without_a_mark() -> None:
+    """Types that a worker runs and that reach nothing outside of the execution."""
+    found = {each.name for each in TASK_TYPES.values() if each.is_repeatable}
+    assert {"transform", "function", "python", "condition", "decision", "builtin.noop"} <= found
+    assert not found & {"log", "approval", "signal", "http.request", "db.query", "grpc.call"}
