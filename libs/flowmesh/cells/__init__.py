@@ -1,10 +1,30 @@
 """Cells: whole suites side by side, and the directory that says which project lives where.
 
 `numbers` reads the cell from an id, `directory` and `projects` are the copy in memory, and `store`
-follows and writes the entries in the control cell. The gateway forwards by them.
+follows and writes the entries in the control cell, `moves` has that of a project on its way. The
+gateway forwards by them.
 """
 
-from flowmesh.cells.directory import CLOSED, DRAINING, OPEN, STATES, Cell, Directory, Pin, entry_of
+from flowmesh.cells.directory import (
+    CLOSED,
+    DEFAULT,
+    DRAINING,
+    OPEN,
+    STATES,
+    Cell,
+    Directory,
+    Pin,
+    entry_of,
+)
+from flowmesh.cells.moves import (
+    COPYING,
+    ENDING,
+    MOVE_HEADER,
+    SWITCH_S,
+    SWITCHING,
+    TRIGGERS_MAX,
+    Move,
+)
 from flowmesh.cells.numbers import CELLS_MAX, CONTROL_CELL, cell_of
 from flowmesh.cells.projects import Home, Projects
 from flowmesh.cells.store import FILE, DirectoryStore, copy_of, read_copy, write_copy
@@ -13,14 +33,22 @@ __all__ = [
     "CELLS_MAX",
     "CLOSED",
     "CONTROL_CELL",
+    "COPYING",
+    "DEFAULT",
     "DRAINING",
+    "ENDING",
     "FILE",
+    "MOVE_HEADER",
     "OPEN",
     "STATES",
+    "SWITCHING",
+    "SWITCH_S",
+    "TRIGGERS_MAX",
     "Cell",
     "Directory",
     "DirectoryStore",
     "Home",
+    "Move",
     "Pin",
     "Projects",
     "cell_of",

@@ -2,11 +2,14 @@
 
 import os
 import re
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Final
 
 import orjson
 
+from flowmesh.cells.moves import SWITCH_S, SWITCHING, Move, is_number
 from flowmesh.cells.numbers import CELLS_MAX, CONTROL_CELL
 from flowmesh.cells.projects import Home, Projects
 from flowmesh.contract.hosts import address_problem
@@ -39,7 +42,7 @@ class Cell:
 
     def __post_init__(self) -> None:
         """Raise ValueError with the problem of a field."""
-        if not _is_number(self.number):
+        if not is_number(self.number):
             raise ValueError(f"a cell has a number from 0 to {CELLS_MAX - 1}")
         for field in ("name", "region"):
             if not NAME.fullmatch(_text(getattr(self, field))):
@@ -60,15 +63,20 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A project with its home; without one it has that of projects that are not named."""
+    """A project with its home; without one it has that of projects that are not named.
+
+    `move` is set while the project moves to another cell.
+    """
 
     project: str
     home: Home | None
+    move: Move | None = None
 
     def encoded(self) -> bytes:
-        home = self.home
+        home, move = self.home, self.move
         cell = {} if home is None else {"cell": home.cell, "strict": home.strict}
-        return orjson.dumps({"project": self.project, **cell})
+        moving = {} if move is None else {"move": asdict(move)}
+        return orjson.dumps({"project": self.project, **cell, **moving})
 
 
 def entry_of(data: bytes) -> Cell | Pin:
@@ -83,9 +91,18 @@ def entry_of(data: bytes) -> Cell | Pin:
 class Directory:
     """The cells and homes that this process knows. `own` is the number of its cell."""
 
-    def __init__(self, own: int, projects: Projects | None = None) -> None:
+    def __init__(
+        self,
+        own: int,
+        projects: Projects | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.own = own
+        self._monotonic = monotonic
         self.cells: dict[int, Cell] = {}
+        # The projects that move, and when their entries were read; usually none.
+        self.moves: dict[str, Move] = {}
+        self._moves_read: dict[str, float] = {}
         self.projects = projects or Projects(os.urandom(16))
         # The sequence of the last entry, and whether the directory was ever read.
         self.sequence = 0
@@ -95,8 +112,22 @@ class Directory:
         """Take an entry."""
         if isinstance(entry, Cell):
             self.cells[entry.number] = entry
-        else:
-            self.projects.put(entry.project, entry.home)
+            return
+        self.projects.put(entry.project, entry.home)
+        self.moves.pop(entry.project, None)
+        if entry.move is not None:
+            self.moves[entry.project] = entry.move
+            self._moves_read[entry.project] = self._monotonic()
+
+    def is_switched(self, namespace: str) -> bool:
+        """Return whether changes of a project are refused: its home is being switched.
+
+        That ends by itself if the command that switches it has died.
+        """
+        move = self.moves.get(namespace)
+        if move is None or move.step != SWITCHING:
+            return False
+        return self._monotonic() < self._moves_read[namespace] + SWITCH_S
 
     def home(self, namespace: str) -> Home:
         """Return the home of a namespace; one that is not named is of the control cell."""
@@ -116,15 +147,13 @@ def _pin_of(found: dict[str, object]) -> Pin:
     project, cell, strict = found["project"], found.get("cell"), found.get("strict", False)
     if not PROJECT.fullmatch(_text(project)):
         raise ValueError(f"a project of the directory matches {PROJECT.pattern}")
-    if cell is None:
+    move = found.get("move")
+    moving = None if move is None else Move.of(move)
+    if cell is None and moving is None:
         return Pin(_text(project), None)
-    if not _is_number(cell) or not isinstance(strict, bool):
+    if not is_number(cell) or not isinstance(strict, bool):
         raise ValueError(f"the cell of project {project} is a number from 0 to {CELLS_MAX - 1}")
-    return Pin(_text(project), Home(int(str(cell)), strict))
-
-
-def _is_number(value: object) -> bool:
-    return type(value) is int and 0 <= value < CELLS_MAX
+    return Pin(_text(project), Home(int(str(cell)), strict), moving)
 
 
 def _text(value: object) -> str:

@@ -19,6 +19,13 @@ from flowmesh.cells.projects import Projects
 from flowmesh.errors import Unavailable
 
 FILE = "cells.directory"
+# A condition of JetStream, and its error for an entry that has changed.
+_EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+_CHANGED = frozenset({10071, 10164})
+
+
+class DirectoryChanged(ValueError):
+    """The entry of a project is not the one that the caller has read."""
 
 
 class DirectoryStore:
@@ -38,6 +45,30 @@ class DirectoryStore:
         """Store an entry. Raises Unavailable."""
         await self._bus.publish(f"{self._subjects}.{_key(entry)}", entry.encoded())
 
+    async def replace(self, entry: Pin, sequence: int) -> int:
+        """Store the entry of a project if the former one has a sequence; return that of the new.
+
+        A sequence of 0 is no entry. Raises Unavailable, and DirectoryChanged if another caller has
+        changed the entry.
+        """
+        subject = f"{self._subjects}.{_key(entry)}"
+        reply = await self._bus.ask(subject, entry.encoded(), headers={_EXPECTED: str(sequence)})
+        answer = orjson.loads(reply.data) if reply.data else {}
+        if answer.get("error", {}).get("err_code") in _CHANGED:
+            raise DirectoryChanged(f"another command has changed the entry of {entry.project}")
+        if "seq" not in answer:
+            raise _unreadable()
+        return int(answer["seq"])
+
+    async def pin(self, project: str) -> tuple[Pin, int]:
+        """Return the entry of a project, and its sequence; 0 without one. Raises Unavailable."""
+        subject = f"{self._subjects}.{_key(Pin(project, None))}"
+        found = await self._bus.last_message(self.stream, subject)
+        if found is None:
+            return Pin(project, None), 0
+        entry = entry_of(found.data)
+        return (entry if isinstance(entry, Pin) else Pin(project, None)), found.stream_sequence
+
     async def cell(self, number: int) -> Cell | None:
         """Return the stored entry of a cell. Raises Unavailable, and ValueError for a bad one."""
         found = await self._bus.last_message(self.stream, f"{self._subjects}.cell.{number}")
@@ -49,8 +80,7 @@ class DirectoryStore:
         try:
             info = await self._bus.request(self._bus.jetstream.stream_info(self.stream))
         except FAILURES as error:
-            text = "the directory of cells cannot be read"
-            raise Unavailable("SERVICE_UNAVAILABLE", text, retry_after_ms=500) from error
+            raise _unreadable() from error
         return int(info.state.last_seq)
 
     async def entries(self, after: int = 0) -> AsyncGenerator[tuple[int, bytes], None]:
@@ -59,6 +89,11 @@ class DirectoryStore:
         async with aclosing(messages):
             async for message in messages:
                 yield message.stream_sequence, message.data
+
+
+def _unreadable() -> Unavailable:
+    text = "the directory of cells cannot be read"
+    return Unavailable("SERVICE_UNAVAILABLE", text, retry_after_ms=500)
 
 
 def _key(entry: Cell | Pin) -> str:
@@ -73,6 +108,10 @@ def copy_of(directory: Directory) -> bytes:
     head = {
         "sequence": directory.sequence,
         "cells": [orjson.Fragment(each.encoded()) for each in directory.cells.values()],
+        "moves": [
+            orjson.Fragment(Pin(project, directory.projects.get(project), move).encoded())
+            for project, move in directory.moves.items()
+        ],
         "key": base64.b64encode(directory.projects.key).decode(),
         "slots": len(values),
     }
@@ -96,6 +135,8 @@ def read_copy(own: int, path: Path) -> Directory | None:
         directory = Directory(own, projects)
         for each in head["cells"]:
             directory.add(Cell(**each))
+        for each in head.get("moves", ()):
+            directory.add(entry_of(orjson.dumps(each)))
         directory.sequence, directory.loaded = int(head["sequence"]), True
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,14 +1,19 @@
 """The directory of cells in memory: small, quick, and closed to entries that make no sense."""
 
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import orjson
 import pytest
 
 from flowmesh.cells import (
+    COPYING,
+    SWITCH_S,
+    SWITCHING,
     Cell,
     Directory,
     Home,
+    Move,
     Pin,
     Projects,
     cell_of,
@@ -20,6 +25,12 @@ from flowmesh.cells import (
 
 KEY = bytes(range(16))
 EU = Cell(number=2, name="eu2", region="eu", http="https://eu.example.com", grpc="eu:7450")
+MOVE = Move(source=1, target=2, step=SWITCHING, paused=(("report", "nightly", 5),))
+
+
+def moving(**change: object) -> bytes:
+    """Return the entry of a project with a part of its move that is wrong."""
+    return orjson.dumps({"project": "a", "cell": 1, "move": {**asdict(MOVE), **change}})
 
 
 def test_a_project_is_found_moved_and_removed() -> None:
@@ -77,6 +88,17 @@ def test_bad_cells_are_refused(change: dict[str, object], problem: str) -> None:
         b'{"project": "a", "cell": 99}',
         b'{"project": "a", "cell": 1.5}',
         b'{"project": "a", "cell": 1, "strict": "yes"}',
+        b'{"project": "a", "cell": 1, "move": 2}',
+        b'{"project": "a", "cell": 1, "move": {"source": 1, "target": 2}}',
+        moving(source=1, target=1),
+        moving(source=1, target=16),
+        moving(source=True, target=2),
+        moving(step="resting"),
+        moving(paused={}),
+        moving(paused=[["w", "t"]]),
+        moving(paused=[["w", "t", 1.5]]),
+        moving(paused=[["w", "t", 1]] * 1_001),
+        b'{"project": "a", "move": ' + orjson.dumps(MOVE) + b"}",
     ],
 )
 def test_bad_pins_are_refused(entry: bytes) -> None:
@@ -87,7 +109,8 @@ def test_bad_pins_are_refused(entry: bytes) -> None:
 
 def test_entries_are_read_as_written() -> None:
     """Cells, pins and removed pins."""
-    for entry in (EU, Pin("shop", Home(2, strict=True)), Pin("shop", None)):
+    pins = Pin("shop", Home(2, strict=True)), Pin("shop", Home(1), MOVE), Pin("shop", None)
+    for entry in (EU, *pins):
         assert entry_of(entry.encoded()) == entry
 
 
@@ -98,15 +121,34 @@ def test_a_copy_serves_after_a_restart(tmp_path: Path) -> None:
     directory.add(EU)
     for number in range(3_000):
         directory.add(Pin(f"p{number}", Home(number % 3, strict=number % 2 == 0)))
+    directory.add(Pin("p7", Home(1), MOVE))
     directory.sequence = 3_001
     write_copy(copy_of(directory), path)
     again = read_copy(1, path)
     assert again is not None
     assert (again.sequence, again.loaded, again.cells) == (3_001, True, {2: EU})
+    assert again.moves == {"p7": MOVE}
     assert all(again.home(f"p{n}") == directory.home(f"p{n}") for n in range(3_000))
     path.write_bytes(path.read_bytes()[:-1])
     assert read_copy(1, path) is None
     assert read_copy(1, tmp_path / "none") is None
+
+
+def test_a_switch_ends_by_itself() -> None:
+    """A command that dies refuses the changes of a project for a time only."""
+    now = [0.0]
+    directory = Directory(own=1, monotonic=lambda: now[0])
+    directory.add(Pin("shop", Home(1), replace(MOVE, step=COPYING)))
+    assert not directory.is_switched("shop")
+    directory.add(Pin("shop", Home(1), MOVE))
+    assert directory.is_switched("shop")
+    now[0] = SWITCH_S
+    assert not directory.is_switched("shop")
+    directory.add(Pin("shop", Home(1), MOVE))
+    assert directory.is_switched("shop")
+    directory.add(Pin("shop", Home(2)))
+    assert not directory.is_switched("shop")
+    assert directory.moves == {}
 
 
 def test_only_whole_ids_name_a_cell() -> None:

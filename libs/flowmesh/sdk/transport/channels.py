@@ -42,7 +42,7 @@ class _Connection:
         if method is None:
             method = self._methods[path] = getattr(self.channel, make)(path, **codec)
         if self._credential is not None:
-            options["metadata"] = self._credential.metadata
+            options["metadata"] = (*options.get("metadata", ()), *self._credential.metadata)
         call = method(*args, **options)
         self.calls += 1
         self._idle.clear()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from flowmesh.cells import CLOSED, Cell, Directory
+from flowmesh.cells import CLOSED, MOVE_HEADER, Cell, Directory
 from flowmesh.errors import Invalid, Misdirected, Unavailable
 
 HOP = "flowmesh-cell"
@@ -21,13 +21,25 @@ class Front:
         self.own = own
 
     def elsewhere(
-        self, namespaces: Collection[str], *, id_cell: int | None = None, hop: str = ""
+        self,
+        namespaces: Collection[str],
+        *,
+        id_cell: int | None = None,
+        hop: str = "",
+        changes: bool = False,
+        move: str = "",
     ) -> Cell | None:
         """Return the cell to which a call is forwarded; None if it is served here.
 
         `id_cell` is the cell of an id that the call names, `hop` the header of a forwarded call,
-        which is not forwarded again. Raises CELL_MISDIRECTED and CELL_UNAVAILABLE.
+        which is not forwarded again. `changes` is True for a call that is refused while its project
+        is switched, `move` the header of one that names a cell of the move of its project. Raises
+        CELL_MISDIRECTED and CELL_UNAVAILABLE.
         """
+        if move:
+            id_cell = self._cell_of_move(namespaces, move)
+        elif changes and id_cell is None and self.directory.moves:
+            self._check_switch(namespaces)
         homes = {self.directory.home(each) for each in namespaces}
         number = self._number({home.cell for home in homes}, id_cell)
         if hop and hop != str(self.own.number):
@@ -46,6 +58,20 @@ class Front:
         if is_strict and cell.region != self.own.region:
             raise self._misdirected(number)
         return cell
+
+    def _cell_of_move(self, namespaces: Collection[str], move: str) -> int:
+        found = [self.directory.moves.get(each) for each in namespaces]
+        cells = {str(n): n for each in found if each for n in (each.source, each.target)}
+        if len(found) != 1 or move not in cells:
+            text = f"the header {MOVE_HEADER} names a cell from or to which one project moves"
+            raise Invalid("REQUEST_INVALID", text)
+        return cells[move]
+
+    def _check_switch(self, namespaces: Collection[str]) -> None:
+        """Raise CELL_UNAVAILABLE for a project whose home is being switched."""
+        for each in namespaces:
+            if self.directory.is_switched(each):
+                raise unavailable(f"project {each} moves to another cell, which takes seconds")
 
     def _number(self, homes: set[int], id_cell: int | None) -> int:
         if id_cell is not None:

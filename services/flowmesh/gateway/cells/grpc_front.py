@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # grpc's types take parameters in stubs only
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,9 @@ from google.protobuf.message import DecodeError, Message
 
 from flowmesh.access.rules import Rule, rule_of
 from flowmesh.access.service_tokens import METADATA_KEY, PEER
-from flowmesh.cells import Cell, cell_of
+from flowmesh.api.common.v1.access_pb2 import AccessGroup
+from flowmesh.api.execution.v1.execution_service_pb2 import SessionRequest
+from flowmesh.cells import DEFAULT, MOVE_HEADER, Cell, cell_of
 from flowmesh.errors import FlowmeshError
 from flowmesh.gateway.cells.front import HOP, Front, answered_by_another, silent
 from flowmesh.rpc.remote import RemoteTarget, Security
@@ -27,6 +30,12 @@ if TYPE_CHECKING:
 _IDS = ("execution_id", "bulk_id", "task_token", "token")
 # Metadata of a connection, or of a caller inside the suite; all else is forwarded.
 _NOT_FORWARDED = (":", "grpc-", "user-agent", PEER, METADATA_KEY, HOP)
+# Calls that change a project; those of workers go on while it moves.
+_UNCHANGING = frozenset(
+    {AccessGroup.ACCESS_GROUP_PUBLIC, AccessGroup.ACCESS_GROUP_READ, AccessGroup.ACCESS_GROUP_WORK}
+)
+LAST_ANSWERS_S = 1.0
+"""Time for the answers of what a stream has sent before its project has another home."""
 
 
 class GrpcFront:
@@ -99,23 +108,30 @@ class GrpcFront:
         self, method: Method, aim: _Aim, request: Any, context: Any
     ) -> tuple[Cell | None, Any]:
         """Return the other cell of a call, or None, and its request or stream of requests."""
-        hop = _hop(context)
+        hop, move = _hop(context), _value(context.invocation_metadata(), MOVE_HEADER)
         if hop:
             await context.send_initial_metadata(((HOP, str(self._front.own.number)),))
         if not method.request_streaming:
-            return self._place(aim, request, hop), request
+            return self._place(aim, request, hop, move), request
         requests = aiter(request)
         first = await anext(requests, None)
-        cell = self._place(aim, first, hop) if first is not None else None
-        return cell, self._again(aim, first, requests, hop, here=cell is None)
+        cell = self._place(aim, first, hop, move) if first is not None else None
+        return cell, self._again(aim, first, requests, hop or move, here=cell is None)
 
-    def _place(self, aim: _Aim, request: Any, hop: str, *, first: bool = True) -> Cell | None:
+    def _place(
+        self, aim: _Aim, request: Any, hop: str, move: str = "", *, first: bool = True
+    ) -> Cell | None:
         message = aim.message(request)
         if message is None:
             # It is answered as malformed.
             return None
-        names = list(aim.rule.named_in(message, first))
-        return self._front.elsewhere(names, id_cell=aim.cell(message), hop=hop)
+        return self._front.elsewhere(
+            aim.namespaces(message, self._front.own.number, first=first),
+            id_cell=aim.cell(message),
+            hop=hop,
+            changes=aim.rule.group not in _UNCHANGING,
+            move=move,
+        )
 
     async def _again(
         self, aim: _Aim, first: Any, others: AsyncIterator[Any], hop: str, *, here: bool
@@ -125,9 +141,14 @@ class GrpcFront:
             return
         yield first
         async for each in others:
-            if here:
-                # Not forwarded in the middle of a stream: the caller gets the address.
-                self._place(aim, each, hop or str(self._front.own.number), first=False)
+            try:
+                if here:
+                    # Not forwarded in the middle of a stream: the caller gets the address.
+                    self._place(aim, each, hop or str(self._front.own.number), first=False)
+            except FlowmeshError:
+                # The caller repeats what has no answer, at another cell.
+                await asyncio.sleep(LAST_ANSWERS_S)
+                raise
             yield each
 
     def _call(self, method: Method, cell: Cell, sent: Any, context: Any) -> Any:
@@ -192,6 +213,14 @@ class _Aim:
                 return None
         return request if isinstance(request, Message) else None
 
+    def namespaces(self, message: Message, own: int, *, first: bool) -> list[str]:
+        """Return the namespaces of a request; a watch of an execution of this cell names none."""
+        if not isinstance(message, SessionRequest):
+            return list(self.rule.named_in(message, first))
+        starts = [each.start.namespace for each in message.starts]
+        watches = [w.namespace for w in message.watches if cell_of(w.execution_id) != own]
+        return [each or DEFAULT for each in (*starts, *watches)]
+
     def cell(self, message: Message) -> int | None:
         """Return the cell of an id of a request."""
         for name in self._ids:
@@ -215,7 +244,11 @@ def _hop(context: Any) -> str:
 
 
 def _number(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
-    return next((str(value) for key, value in metadata or () if key == HOP), "")
+    return _value(metadata, HOP)
+
+
+def _value(metadata: Iterable[tuple[str, str | bytes]] | None, name: str) -> str:
+    return next((str(value) for key, value in metadata or () if key == name), "")
 
 
 def _forwarded(

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 import aiohttp
 from yarl import URL
 
-from flowmesh.cells import Cell, cell_of
+from flowmesh.cells import MOVE_HEADER, Cell, cell_of
 from flowmesh.egress import OPEN
 from flowmesh.egress.connector import http_session
 from flowmesh.errors import FlowmeshError, Misdirected
@@ -28,6 +28,9 @@ CONNECT_S = 2.0
 SOCKET_MESSAGE_BYTES_MAX = 1024 * 1024
 _NAMESPACE = b"flowmesh-namespace"
 _HOP = HOP.encode()
+_MOVE = MOVE_HEADER.encode()
+# Methods that change nothing; a project that moves serves them all the time.
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 # Headers of one connection; the front has checked the origin of a page.
 _OWN = frozenset(
     {
@@ -95,7 +98,13 @@ class HttpFront:
     def _cell(self, scope: Scope, hop: str) -> Cell | None:
         path = _path(scope)
         names = [name for name in (self._namespace(scope, path),) if name]
-        return self._front.elsewhere(names, id_cell=cell_of(path), hop=hop)
+        return self._front.elsewhere(
+            names,
+            id_cell=cell_of(path),
+            hop=hop,
+            changes=scope["type"] == "http" and scope["method"] not in _READS,
+            move=_header(scope, _MOVE),
+        )
 
     def _namespace(self, scope: Scope, path: str) -> str:
         found = _IN_PATH.match(path)

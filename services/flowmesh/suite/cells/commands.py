@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flowmesh.suite.cells.directory import OpenedDirectory
 
 State = Literal["open", "draining", "closed"]
+Mode = Literal["drain", "relocate"]
 Directory = Annotated[str, Parameter(env_var="FLOWMESH_CELL_DIRECTORY", show_default=False)]
 Prefix = Annotated[str, Parameter(env_var="FLOWMESH_BUS_PREFIX")]
 
@@ -70,6 +71,37 @@ def set_state(
         prefix: First token of its NATS subjects.
     """
     return _run(directory, prefix, lambda opened: opened.set_state(cell, state))
+
+
+def move(
+    project: str,
+    /,
+    *,
+    to: str = "",
+    mode: Mode = "drain",
+    cancel: Annotated[bool, Parameter(negative="")] = False,
+    directory: Directory = "",
+    prefix: Prefix = "fm",
+) -> int:
+    """Move a project with its workflows and triggers to another cell; again continues a move.
+
+    Args:
+        project: Namespace of the project.
+        to: Name of the cell.
+        mode: drain lets executions end in their cell; relocate is not built.
+        cancel: Cancel a move that has not switched the project yet.
+        directory: NATS of the control cell, or the data folder of a `flowmesh dev` that is it.
+        prefix: First token of its NATS subjects.
+    """
+    from flowmesh.suite.cells.directory import run_in_directory
+    from flowmesh.suite.cells.moving import cancel_move, move_project
+
+    def work(opened: "OpenedDirectory") -> Coroutine[Any, Any, None]:
+        if cancel:
+            return cancel_move(opened, project, to)
+        return move_project(opened, project, to, mode)
+
+    return run_in_directory(directory, prefix, work, within_s=None)
 
 
 def _run(

@@ -21,51 +21,78 @@ class OpenedDirectory:
     """All entries of the directory, read once."""
 
     def __init__(self, store: DirectoryStore, entries: Directory) -> None:
-        self._store = store
-        self._entries = entries
+        self.store = store
+        self.entries = entries
 
     async def show(self) -> None:
         """Print the cells."""
         lines = [f"{'NAME':<12} {'NUMBER':>6}  {'REGION':<8} {'STATE':<9} {'REST':<28} GRPC"]
-        for number in sorted(self._entries.cells):
-            each = self._entries.cells[number]
+        for number in sorted(self.entries.cells):
+            each = self.entries.cells[number]
             place = f"{each.http:<28} {each.grpc}"
             lines.append(f"{each.name:<12} {number:>6}  {each.region:<8} {each.state:<9} {place}")
+        for project, move in sorted(self.entries.moves.items()):
+            source, target = self.name_of(move.source), self.name_of(move.target)
+            lines.append(f"moving: {project} from {source} to {target}, {move.step}")
         print_line("\n".join(lines))
 
     async def pin(self, project: str, name: str, *, strict: bool) -> None:
         """Give a project its cell. Raises ValueError."""
-        cell = self._cell(name)
-        if cell.state != OPEN:
-            raise ValueError(f"cell {name} is {cell.state}; it takes no new projects")
-        await self._put(Pin(project, Home(cell.number, strict)))
+        await self._put_home(project, Home(self.open_cell(name).number, strict))
 
     async def unpin(self, project: str) -> None:
-        await self._put(Pin(project, None))
+        """Take a project out of the directory. Raises ValueError."""
+        await self._put_home(project, None)
 
     async def set_state(self, name: str, state: str) -> None:
         """Set the state of a cell. Raises ValueError."""
-        await self._put(replace(self._cell(name), state=state))
+        await self.store.put(replace(self.cell(name), state=state))
 
-    async def _put(self, entry: Cell | Pin) -> None:
-        # What this accepts, every front accepts.
-        await self._store.put(entry_of(entry.encoded()))
+    def open_cell(self, name: str) -> Cell:
+        """Return a cell that takes new projects. Raises ValueError."""
+        cell = self.cell(name)
+        if cell.state != OPEN:
+            raise ValueError(f"cell {name} is {cell.state}; it takes no new projects")
+        return cell
 
-    def _cell(self, name: str) -> Cell:
-        found = self._entries.named(name)
+    def cell(self, name: str) -> Cell:
+        """Return a cell by its name. Raises ValueError."""
+        found = self.entries.named(name)
         if found is None:
-            known = ", ".join(sorted(each.name for each in self._entries.cells.values())) or "none"
+            known = ", ".join(sorted(each.name for each in self.entries.cells.values())) or "none"
             raise ValueError(f"the directory has no cell {name!r}; there are: {known}")
         return found
 
+    def name_of(self, number: int) -> str:
+        """Return the name of a cell, or its number if the directory has no such cell."""
+        found = self.entries.cells.get(number)
+        return found.name if found is not None else str(number)
+
+    async def _put_home(self, project: str, home: Home | None) -> None:
+        pin = Pin(project, home)
+        # Every front accepts an entry that this accepts.
+        entry_of(pin.encoded())
+        before, sequence = await self.store.pin(project)
+        if before.move is not None:
+            text = f"project {project} moves to cell {self.name_of(before.move.target)}"
+            raise ValueError(f"{text}; `flowmesh cells move` continues or cancels that")
+        await self.store.replace(pin, sequence)
+
 
 def run_in_directory(
-    address: str, prefix: str, work: Callable[[OpenedDirectory], Awaitable[None]]
+    address: str,
+    prefix: str,
+    work: Callable[[OpenedDirectory], Awaitable[None]],
+    *,
+    within_s: float | None = WAIT_S,
 ) -> int:
-    """Run a command on the directory; each foreseeable failure is one line and exit code 1."""
+    """Run a command on the directory; each foreseeable failure is one line and exit code 1.
+
+    `within_s` is the time for the work after the directory is read; None is no limit.
+    """
     configure_logs("error", "console")
     try:
-        asyncio.run(_run(_address_of(address), prefix, work))
+        asyncio.run(_run(_address_of(address), prefix, work, within_s))
     except TimeoutError:
         print_error(f"the directory of cells does not answer within {WAIT_S:.0f} s")
         return 1
@@ -76,7 +103,10 @@ def run_in_directory(
 
 
 async def _run(
-    address: str, prefix: str, work: Callable[[OpenedDirectory], Awaitable[None]]
+    address: str,
+    prefix: str,
+    work: Callable[[OpenedDirectory], Awaitable[None]],
+    within_s: float | None,
 ) -> None:
     bus = Bus(address, name="cells")
     bus.start()
@@ -85,7 +115,9 @@ async def _run(
             await bus.until_connected()
             store = DirectoryStore(bus, prefix)
             await store.ensure()
-            await work(OpenedDirectory(store, await _read(store)))
+            opened = OpenedDirectory(store, await _read(store))
+        async with asyncio.timeout(within_s):
+            await work(opened)
     finally:
         await bus.close()
 

@@ -1,0 +1,140 @@
+"""Data of a project that a move to another cell does not copy."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flowmesh.api.apphost.v1.app_service_pb2 import ListAppsRequest
+from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
+from flowmesh.api.broker.v1.broker_service_pb2 import ListExchangesRequest, ListQueuesRequest
+from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
+from flowmesh.api.definition.v1.template_service_pb2 import ListTemplatesRequest
+from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
+from flowmesh.api.event.v1.subscription_service_pb2 import ListSubscriptionsRequest
+from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
+from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
+from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
+from flowmesh.api.eventstore.v1.event_group_service_pb2 import ListEventGroupsRequest
+from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceStub
+from flowmesh.api.eventstore.v1.event_store_service_pb2 import ListStreamsRequest
+from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceStub
+from flowmesh.api.eventstore.v1.projection_service_pb2 import ListProjectionsRequest
+from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceStub
+from flowmesh.api.execution.v1.limits_service_pb2 import ListLimitsRequest
+from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
+from flowmesh.api.execution.v1.retention_service_pb2 import GetRetentionRequest
+from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
+from flowmesh.api.fleet.v1.fleet_service_pb2 import (
+    ListAgentSpecsRequest,
+    ListScalingPoliciesRequest,
+)
+from flowmesh.api.fleet.v1.fleet_service_pb2_grpc import FleetServiceStub
+from flowmesh.api.fleet.v1.plugin_service_pb2 import ListPluginsRequest
+from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
+from flowmesh.api.identity.v1.encryption_service_pb2 import EncryptionState, GetEncryptionRequest
+from flowmesh.api.identity.v1.encryption_service_pb2_grpc import EncryptionServiceStub
+from flowmesh.api.identity.v1.file_service_pb2 import ListFilesRequest
+from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
+from flowmesh.api.identity.v1.secret_service_pb2 import ListSecretsRequest
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.api.observe.v1.observe_service_pb2 import ListSlosRequest
+from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
+from flowmesh.errors import NotFound
+from flowmesh.suite.cells.calls import CellCalls
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Data of a project, and the call that lists it."""
+
+    name: str
+    stub: Any
+    method: str
+    request: Any
+    items: str
+
+
+_KINDS = (
+    _Kind("queues", BrokerServiceStub, "ListQueues", ListQueuesRequest, "queues"),
+    _Kind("exchanges", BrokerServiceStub, "ListExchanges", ListExchangesRequest, "exchanges"),
+    _Kind("streams of events", EventStoreServiceStub, "ListStreams", ListStreamsRequest, "streams"),
+    _Kind(
+        "groups of events",
+        EventGroupServiceStub,
+        "ListEventGroups",
+        ListEventGroupsRequest,
+        "groups",
+    ),
+    _Kind(
+        "projections",
+        ProjectionServiceStub,
+        "ListProjections",
+        ListProjectionsRequest,
+        "projections",
+    ),
+    _Kind(
+        "subscriptions",
+        SubscriptionServiceStub,
+        "ListSubscriptions",
+        ListSubscriptionsRequest,
+        "subscriptions",
+    ),
+    _Kind("templates", TemplateServiceStub, "ListTemplates", ListTemplatesRequest, "templates"),
+    _Kind("secrets", SecretServiceStub, "ListSecrets", ListSecretsRequest, "secrets"),
+    _Kind("files", FileServiceStub, "ListFiles", ListFilesRequest, "files"),
+    _Kind("applications", AppServiceStub, "ListApps", ListAppsRequest, "apps"),
+    _Kind("specs of agents", FleetServiceStub, "ListAgentSpecs", ListAgentSpecsRequest, "specs"),
+    _Kind(
+        "scaling policies",
+        FleetServiceStub,
+        "ListScalingPolicies",
+        ListScalingPoliciesRequest,
+        "policies",
+    ),
+    _Kind("plugins", PluginServiceStub, "ListPlugins", ListPluginsRequest, "plugins"),
+    _Kind("limits", LimitServiceStub, "ListLimits", ListLimitsRequest, "limits"),
+    _Kind("service level objectives", ObserveServiceStub, "ListSlos", ListSlosRequest, "slos"),
+)
+# Kinds of triggers that read a queue or a database from a position.
+_POSITIONED = ("queue", "change")
+
+
+async def refused_data(calls: CellCalls) -> list[str]:
+    """Return what a project has that cannot be moved, with the number of each."""
+    found = []
+    for kind in _KINDS:
+        items = await _items(calls, kind)
+        if items:
+            found.append(f"{len(items)} {kind.name}")
+    triggers = await listed_triggers(calls)
+    positioned = [each for each in triggers if each.trigger.WhichOneof("kind") in _POSITIONED]
+    if positioned:
+        found.append(f"{len(positioned)} triggers of queues or changes")
+    retention = RetentionServiceStub(calls.channel)
+    if (await calls.call(retention.GetRetention, GetRetentionRequest())).own:
+        found.append("a retention of its own")
+    encryption = EncryptionServiceStub(calls.channel)
+    state = await calls.call(encryption.GetEncryption, GetEncryptionRequest())
+    if state.encryption.state > EncryptionState.ENCRYPTION_STATE_OFF:
+        found.append("encryption with keys of its own")
+    return found
+
+
+async def listed_triggers(calls: CellCalls) -> Any:
+    """Return the states of the triggers of a project."""
+    stub = TriggerServiceStub(calls.channel)
+    return await calls.listed(stub.ListTriggers, ListTriggersRequest(), "triggers")
+
+
+async def _items(calls: CellCalls, kind: _Kind) -> list[Any]:
+    request = kind.request()
+    if "project_id" in request.DESCRIPTOR.fields_by_name:
+        request.project_id = calls.project
+    try:
+        items = await calls.listed(
+            getattr(kind.stub(calls.channel), kind.method), request, kind.items
+        )
+    except NotFound:
+        # An open installation knows the namespace and no project of it.
+        return []
+    # Lists that show those of the installation name their namespace.
+    return [each for each in items if getattr(each, "namespace", calls.project) == calls.project]

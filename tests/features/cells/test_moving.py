@@ -1,0 +1,278 @@
+"""`flowmesh cells move`: a project gets another cell while it works, and its command is killed."""
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from flowmesh.api.broker.v1.broker_service_pb2 import DeclareQueueRequest
+from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
+from flowmesh.api.broker.v1.topology_pb2 import Queue
+from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
+from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
+from flowmesh.api.execution.v1 import execution_service_pb2 as pb
+from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.api.identity.v1.secret_service_pb2 import PutSecretRequest
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.cells import COPYING, ENDING, MOVE_HEADER, SWITCHING, Home, Pin, cell_of
+from flowmesh.sdk import Client
+from flowmesh.testing.polling import until
+from tests.features.cells.three import EU, WITHIN_S, Cells
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
+
+VERSIONS = 12
+STARTS_PER_S = 20
+REFUSED_S_MAX = 30.0
+SCHEDULED = """
+apiVersion: workflow.io/v1
+kind: WorkflowTask
+metadata: {name: note}
+spec: {type: noop}
+---
+apiVersion: workflow.io/v1
+kind: Workflow
+metadata: {name: report}
+spec:
+  triggers:
+    - {id: often, cron: {expression: "*/12 * * * * *"}}
+    - {id: never, cron: {expression: "0 0 1 1 *"}}
+    - {id: hook, webhook: {path: report, provider: github, secret: a secret text}}
+  tasks:
+    - {id: write, taskRef: note}
+"""
+
+
+def of(project: str) -> dict[str, str]:
+    return {"flowmesh-namespace": project}
+
+
+def workflow(version: int, duration_ms: int = 2_000) -> dict[str, Any]:
+    """Return a version of the workflow that waits."""
+    params = {"duration": duration_ms}
+    wait = {"id": f"wait{version}", "name": "Wait", "action": "delay", "params": params}
+    return {"id": "wait", "name": "Wait", "steps": [wait]}
+
+
+async def define(cells: Cells, project: str, document: dict[str, Any]) -> None:
+    answer = await cells.suites[1].post("/workflows", document, headers=of(project))
+    assert answer.status in (200, 201), answer.text
+
+
+async def command(cells: Cells, *words: str) -> asyncio.subprocess.Process:
+    """Start a command on the directory of the cells."""
+    directory = ("--directory", str(cells.suites[0].about["directory"]))
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "flowmesh.suite", "cells", *words, *directory),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "FLOWMESH_ALLOW_PLAINTEXT": "true"},
+    )
+
+
+async def finished(cells: Cells, *words: str) -> tuple[int | None, str, str]:
+    """Run a command to its end: exit code, output, errors."""
+    process = await command(cells, *words)
+    async with asyncio.timeout(120):
+        output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def killed_at(cells: Cells, project: str, step: str, *words: str) -> None:
+    """Run a command, and kill it in a step of the move."""
+    process = await command(cells, *words)
+
+    async def reached() -> bool:
+        move = (await cells.store.pin(project))[0].move
+        return process.returncode is not None or (move is not None and move.step == step)
+
+    await until(f"the move is {step}", reached, within_s=WITHIN_S)
+    if process.returncode is None:
+        process.kill()
+    _, errors = await process.communicate()
+    assert process.returncode == -9, errors
+
+
+@dataclass
+class Starter:
+    """Starts executions at two gateways in turn, each once, until it is stopped."""
+
+    cells: Cells
+    project: str
+    started: list[str] = field(default_factory=list)
+    refused_s: list[float] = field(default_factory=list)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            number = 0
+            while not self.stopped.is_set():
+                group.create_task(self._start(number))
+                number += 1
+                try:
+                    async with asyncio.timeout(1 / STARTS_PER_S):
+                        await self.stopped.wait()
+                except TimeoutError:
+                    continue
+
+    async def _start(self, number: int) -> None:
+        headers = {**of(self.project), "idempotency-key": f"start-{number}"}
+        began = time.monotonic()
+        while True:
+            suite = self.cells.suites[number % 2]
+            answer = await suite.post("/api/v1/workflows/wait/execute", {}, headers=headers)
+            if answer.status != 503:
+                break
+            assert answer.json["error"]["reason"] == "CELL_UNAVAILABLE", answer.text
+            await asyncio.wait([asyncio.ensure_future(self.stopped.wait())], timeout=0.1)
+        assert answer.status in (200, 201, 202), answer.text
+        if (waited := time.monotonic() - began) > 0.5:
+            self.refused_s.append(waited)
+        self.started.append(answer.json["executionId"])
+
+
+async def executions_in(cells: Cells, number: int, project: str) -> list[str]:
+    """Return the executions that a cell has of a project that moves."""
+    stub = pb_grpc.ExecutionServiceStub(cells.suites[number].channel)
+    request, found = pb.ListExecutionsRequest(namespace=project, page_size=1_000), []
+    while True:
+        page = await stub.ListExecutions(request, metadata=((MOVE_HEADER, str(number)),))
+        found += [each.execution_id for each in page.executions]
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
+
+
+async def test_a_project_moves_while_it_works(cells: Cells) -> None:
+    """Its command is killed in each step; each start makes one execution, and versions stay."""
+    await cells.pin("busy", 0)
+    for version in range(1, VERSIONS + 1):
+        await define(cells, "busy", workflow(version))
+    label = await cells.suites[1].put(
+        "/api/v1/workflows/wait/labels/stable", {"version": 3}, headers=of("busy")
+    )
+    assert label.status == 200, label.text
+    starter = Starter(cells, "busy")
+    starting = asyncio.create_task(starter.run())
+    words = ("move", "busy", "--to", "eu2")
+    await killed_at(cells, "busy", COPYING, *words)
+    await killed_at(cells, "busy", SWITCHING, *words)
+    await killed_at(cells, "busy", ENDING, *words)
+
+    async def served() -> bool:
+        return any(cell_of(each) == EU for each in starter.started)
+
+    await until("starts reach the target", served, within_s=WITHIN_S)
+    starter.stopped.set()
+    await starting
+    here = await executions_in(cells, 0, "busy")
+    there = await executions_in(cells, EU, "busy")
+    assert sorted(here + there) == sorted(starter.started)
+    assert here
+    assert there
+    code, output, errors = await finished(cells, *words)
+    assert (code, "busy lives in cell eu2" in output) == (0, True), errors
+    print(
+        f"{len(here)} + {len(there)} executions; refused {max(starter.refused_s, default=0):.1f} s"
+    )
+    assert max(starter.refused_s, default=0.0) < REFUSED_S_MAX
+    for execution_id in (here[0], there[0]):
+
+        async def completed(execution_id: str = execution_id) -> bool:
+            path = f"/api/v1/executions/{execution_id}"
+            answer = await cells.suites[1].get(path, headers=of("busy"))
+            return bool(answer.json["status"] == "completed")
+
+        await until("the execution completed", completed, within_s=WITHIN_S)
+    versions = await cells.suites[1].get("/api/v1/workflows/wait/versions", headers=of("busy"))
+    assert versions.json["versions"][0]["version"] == VERSIONS, versions.text
+    labels = await cells.suites[1].get("/api/v1/workflows/wait/labels", headers=of("busy"))
+    assert "stable" in labels.text
+
+
+async def states(cells: Cells, number: int, project: str) -> dict[str, bool]:
+    """Return whether each trigger of a project is paused in a cell."""
+    stub = TriggerServiceStub(cells.suites[number].channel)
+    home = (await cells.store.pin(project))[0]
+    metadata = ((MOVE_HEADER, str(number)),) if home.move is not None else ()
+    found = await stub.ListTriggers(ListTriggersRequest(namespace=project), metadata=metadata)
+    return {each.trigger.id: each.paused for each in found.triggers}
+
+
+async def test_triggers_move_with_their_states(cells: Cells) -> None:
+    """They fire at the new home only; a paused one stays paused."""
+    await cells.pin("planned", 0)
+    async with Client(cells.suites[0].grpc_address, namespace="planned") as client:
+        await client.apply(SCHEDULED)
+        await client.pause_trigger("report", "never")
+        process = await command(cells, "move", "planned", "--to", "us1")
+        output, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        assert "switched to us1" in output.decode()
+    assert await states(cells, 1, "planned") == {"often": False, "never": True, "hook": False}
+
+    async def fired() -> bool:
+        answer = await cells.suites[0].get("/api/v1/executions", headers=of("planned"))
+        return any(cell_of(each["executionId"]) == 1 for each in answer.json["executions"])
+
+    await until("the schedule fires at the new home", fired, within_s=WITHIN_S)
+    await cells.pin("planned", 0)
+    assert await states(cells, 0, "planned") == {"often": True, "never": True, "hook": True}
+
+
+async def test_a_move_is_canceled(cells: Cells) -> None:
+    """Also one that was killed while it switched: the source serves, and its triggers fire."""
+    await cells.pin("stays", 0)
+    async with Client(cells.suites[0].grpc_address, namespace="stays") as client:
+        await client.apply(SCHEDULED)
+    await killed_at(cells, "stays", SWITCHING, "move", "stays", "--to", "us1")
+    code, _, errors = await finished(cells, "pin", "stays", "--cell", "us1")
+    assert (code, "stays moves to cell us1" in errors) == (1, True)
+    code, _, errors = await finished(cells, "move", "stays", "--to", "eu2")
+    assert (code, "moves to cell us1 already" in errors) == (1, True)
+    code, output, errors = await finished(cells, "move", "stays", "--cancel")
+    assert (code, "stays in cell us0" in output) == (0, True), errors
+    assert await states(cells, 0, "stays") == {"often": False, "never": False, "hook": False}
+    answer = await cells.suites[1].post("/workflows", workflow(1), headers=of("stays"))
+    assert answer.status in (200, 201), answer.text
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("away", "--to", "mars"), "has no cell 'mars'"),
+        (("away", "--to", "us0"), "project away lives in cell us0"),
+        (("away",), "--to names the cell"),
+        (("away", "--cancel"), "project away does not move"),
+        (("away", "--to", "us1", "--mode", "relocate"), "relocate is not built"),
+        (("default", "--to", "us1"), "of its own"),
+        (("a b", "--to", "us1"), "a project of the directory matches"),
+        (("closed", "--to", "eu2"), "stays in region us"),
+    ],
+)
+async def test_bad_moves_are_refused(cells: Cells, words: tuple[str, ...], problem: str) -> None:
+    """Before anything is recorded."""
+    await cells.put(Pin("closed", Home(1, strict=True)))
+    code, _, errors = await finished(cells, "move", *words)
+    assert (code, problem in errors) == (1, True), errors
+    assert (await cells.store.pin("away"))[0].move is None
+
+
+async def test_data_that_cannot_move_is_listed(cells: Cells) -> None:
+    """And the project stays as it was."""
+    await cells.pin("full", 0)
+    await define(cells, "full", workflow(1))
+    stub = SecretServiceStub(cells.suites[0].channel)
+    await stub.PutSecret(PutSecretRequest(namespace="full", name="token", value=b"x"))
+    broker = BrokerServiceStub(cells.suites[0].channel)
+    await broker.DeclareQueue(DeclareQueueRequest(namespace="full", queue=Queue(queue="orders")))
+    code, _, errors = await finished(cells, "move", "full", "--to", "us1")
+    assert code == 1
+    assert "1 queues" in errors, errors
+    assert "1 secrets" in errors
+    pin, _ = await cells.store.pin("full")
+    assert pin == Pin("full", Home(0))
