@@ -1,10 +1,12 @@
 """Cells: whole suites side by side, and the directory that says which project lives where.
 
-`numbers` reads the cell from an id, `directory` and `projects` are the copy in memory, and `store`
-follows and writes the entries in the control cell, `moves` has that of a project on its way. The
-gateway forwards by them.
+`numbers` reads the cell from an id, `tokens` from a link, `directory` and `projects` are the copy
+in memory, and `store` follows and writes the entries in the control cell. `moves` has that of a
+project on its way, `advice` names moves that would even out loads. The gateway forwards by the
+directory.
 """
 
+from flowmesh.cells.advice import Advice, ProjectLoad, advised_moves
 from flowmesh.cells.directory import (
     CLOSED,
     DEFAULT,
@@ -28,6 +30,7 @@ from flowmesh.cells.moves import (
 from flowmesh.cells.numbers import CELLS_MAX, CONTROL_CELL, cell_of
 from flowmesh.cells.projects import Home, Projects
 from flowmesh.cells.store import FILE, DirectoryStore, copy_of, read_copy, write_copy
+from flowmesh.cells.tokens import place_of_token
 
 __all__ = [
     "CELLS_MAX",
@@ -44,16 +47,20 @@ __all__ = [
     "SWITCHING",
     "SWITCH_S",
     "TRIGGERS_MAX",
+    "Advice",
     "Cell",
     "Directory",
     "DirectoryStore",
     "Home",
     "Move",
     "Pin",
+    "ProjectLoad",
     "Projects",
+    "advised_moves",
     "cell_of",
     "copy_of",
     "entry_of",
+    "place_of_token",
     "read_copy",
     "write_copy",
 ]

@@ -7,7 +7,15 @@ import pytest
 from flowmesh.cells import cell_of
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite, SuiteFailed
-from tests.features.cells.three import EU, HELLO, NAMES, WITHIN_S, Cells, settings_of
+from tests.features.cells.three import (
+    EU,
+    HELLO,
+    NAMES,
+    WITHIN_S,
+    Cells,
+    finished,
+    settings_of,
+)
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
@@ -104,6 +112,34 @@ async def test_a_page_token_is_of_its_projects(cells: Cells) -> None:
     for projects, given in (("red,blue", token), ("red", one.json["nextPageToken"])):
         answer = await cells.suites[1].get(f"{LIST}?projects={projects}&pageToken={given or 'x'}")
         assert answer.json["error"]["reason"] == "PAGE_TOKEN_INVALID"
+
+
+async def test_moves_that_even_out_loads_are_named(cells: Cells) -> None:
+    """By REST for the named projects, and by the command for all of the directory."""
+    await filled(cells, each=1)
+    for project in ("heavy", "light"):
+        await cells.pin(project, 1)
+        headers = {"flowmesh-namespace": project}
+        assert (await cells.suites[0].post("/workflows", HELLO, headers=headers)).status == 201
+        for _ in range(30):
+            await cells.suites[0].post("/api/v1/workflows/hello/execute", {}, headers=headers)
+
+    async def advised() -> bool:
+        answer = await cells.suites[0].get("/api/v1/cells/advice?projects=heavy,light,green,blue")
+        assert answer.status == 200, answer.text
+        assert answer.json["partial"] == []
+        moves = answer.json["moves"]
+        return any(move["from"] == "us1" and move["to"] != "us1" for move in moves)
+
+    await until("a move is advised", advised, within_s=WITHIN_S)
+    bad = await cells.suites[0].get("/api/v1/cells/advice?projects=")
+    assert (bad.status, bad.json["error"]["reason"]) == (400, "REQUEST_INVALID")
+    unknown = await cells.suites[0].get("/api/v1/cells/advice?projects=heavy&days=1")
+    assert (unknown.status, unknown.json["error"]["reason"]) == (400, "REQUEST_INVALID")
+    code, output, errors = await finished(cells, "advise")
+    assert code == 0, errors
+    assert "us1 " in output
+    assert "flowmesh cells move " in output
 
 
 async def test_two_cells_of_one_number(cells: Cells) -> None:

@@ -1,8 +1,6 @@
 """`flowmesh cells move`: a project gets another cell while it works, and its command is killed."""
 
 import asyncio
-import os
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,11 +19,13 @@ from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.cells import COPYING, ENDING, MOVE_HEADER, SWITCHING, Home, Pin, cell_of
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
-from tests.features.cells.three import EU, WITHIN_S, Cells
+from flowmesh.testing.suite import Response
+from tests.features.cells.three import EU, WITHIN_S, Cells, command, finished
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 VERSIONS = 12
+HELD_MS = 3_600_000
 STARTS_PER_S = 20
 REFUSED_S_MAX = 30.0
 SCHEDULED = """
@@ -63,25 +63,6 @@ async def define(cells: Cells, project: str, document: dict[str, Any]) -> None:
     assert answer.status in (200, 201), answer.text
 
 
-async def command(cells: Cells, *words: str) -> asyncio.subprocess.Process:
-    """Start a command on the directory of the cells."""
-    directory = ("--directory", str(cells.suites[0].about["directory"]))
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "flowmesh.suite", "cells", *words, *directory),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, "FLOWMESH_ALLOW_PLAINTEXT": "true"},
-    )
-
-
-async def finished(cells: Cells, *words: str) -> tuple[int | None, str, str]:
-    """Run a command to its end: exit code, output, errors."""
-    process = await command(cells, *words)
-    async with asyncio.timeout(120):
-        output, errors = await process.communicate()
-    return process.returncode, output.decode(), errors.decode()
-
-
 async def killed_at(cells: Cells, project: str, step: str, *words: str) -> None:
     """Run a command, and kill it in a step of the move."""
     process = await command(cells, *words)
@@ -95,6 +76,14 @@ async def killed_at(cells: Cells, project: str, step: str, *words: str) -> None:
         process.kill()
     _, errors = await process.communicate()
     assert process.returncode == -9, errors
+
+
+async def execute(
+    cells: Cells, project: str, name: str, number: int = 1, **headers: str
+) -> Response:
+    """Start an execution through a gateway."""
+    path = f"/api/v1/workflows/{name}/execute"
+    return await cells.suites[number].post(path, {}, headers={**of(project), **headers})
 
 
 @dataclass
@@ -120,11 +109,10 @@ class Starter:
                     continue
 
     async def _start(self, number: int) -> None:
-        headers = {**of(self.project), "idempotency-key": f"start-{number}"}
+        key = {"idempotency-key": f"start-{number}"}
         began = time.monotonic()
         while True:
-            suite = self.cells.suites[number % 2]
-            answer = await suite.post("/api/v1/workflows/wait/execute", {}, headers=headers)
+            answer = await execute(self.cells, self.project, "wait", number % 2, **key)
             if answer.status != 503:
                 break
             assert answer.json["error"]["reason"] == "CELL_UNAVAILABLE", answer.text
@@ -156,6 +144,8 @@ async def test_a_project_moves_while_it_works(cells: Cells) -> None:
         "/api/v1/workflows/wait/labels/stable", {"version": 3}, headers=of("busy")
     )
     assert label.status == 200, label.text
+    await define(cells, "busy", {**workflow(1, HELD_MS), "id": "held"})
+    held = (await execute(cells, "busy", "held")).json["executionId"]
     starter = Starter(cells, "busy")
     starting = asyncio.create_task(starter.run())
     words = ("move", "busy", "--to", "eu2")
@@ -171,16 +161,20 @@ async def test_a_project_moves_while_it_works(cells: Cells) -> None:
     await starting
     here = await executions_in(cells, 0, "busy")
     there = await executions_in(cells, EU, "busy")
-    assert sorted(here + there) == sorted(starter.started)
-    assert here
+    assert sorted(here + there) == sorted([held, *starter.started])
+    assert len(here) > 1
     assert there
+    stopped = await cells.suites[1].post(
+        f"/api/v1/executions/{held}:cancel", {}, headers=of("busy")
+    )
+    assert stopped.status == 202, stopped.text
     code, output, errors = await finished(cells, *words)
     assert (code, "busy lives in cell eu2" in output) == (0, True), errors
     print(
         f"{len(here)} + {len(there)} executions; refused {max(starter.refused_s, default=0):.1f} s"
     )
     assert max(starter.refused_s, default=0.0) < REFUSED_S_MAX
-    for execution_id in (here[0], there[0]):
+    for execution_id in (next(each for each in here if each != held), there[0]):
 
         async def completed(execution_id: str = execution_id) -> bool:
             path = f"/api/v1/executions/{execution_id}"

@@ -1,6 +1,8 @@
 """Three cells on this machine: the control cell and one more in region us, and one in region eu."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -67,6 +69,25 @@ def settings_of(number: int, directory: str) -> dict[str, str]:
         "FLOWMESH_CELL_REGION": region,
         "FLOWMESH_CELL_DIRECTORY": directory,
     }
+
+
+async def command(cells: Cells, *words: str) -> asyncio.subprocess.Process:
+    """Start a command on the directory of the cells."""
+    directory = ("--directory", str(cells.suites[0].about["directory"]))
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "flowmesh.suite", "cells", *words, *directory),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "FLOWMESH_ALLOW_PLAINTEXT": "true"},
+    )
+
+
+async def finished(cells: Cells, *words: str) -> tuple[int | None, str, str]:
+    """Run a command to its end: exit code, output, errors."""
+    process = await command(cells, *words)
+    async with asyncio.timeout(120):
+        output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The directory of cells in memory: small, quick, and closed to entries that make no sense."""
 
+import base64
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from flowmesh.cells import (
     cell_of,
     copy_of,
     entry_of,
+    place_of_token,
     read_copy,
     write_copy,
 )
@@ -158,3 +160,15 @@ def test_only_whole_ids_name_a_cell() -> None:
     assert cell_of(f"exec-{digits}|node|1") == cell_of(f"bulk-{digits}") == 2
     assert cell_of(f"exec-{digits}0") is None
     assert cell_of("exec-" + "u" * 20) is None
+
+
+def test_tokens_name_a_project_and_a_cell() -> None:
+    """Those of waiting nodes and of approval links; any other text names none."""
+    digits = "0" * 18 + "40"
+    place = f'["shop","exec-{digits}","node"'
+    hook = base64.urlsafe_b64encode(bytes(range(16)) + f"{place}]".encode()).decode().rstrip("=")
+    content = base64.urlsafe_b64encode(f'{place},1,"ada",0,5]'.encode()).decode().rstrip("=")
+    assert place_of_token(hook) == place_of_token(f"1.{content}.signed") == ("shop", 2)
+    broken = base64.urlsafe_b64encode(b'["a b","exec-1"]').decode()
+    for text in ("", ".", "é", "x" * 10_000, broken, f"exec-{digits}", "1.!!.2"):
+        assert place_of_token(text) is None

@@ -62,6 +62,7 @@ _CELLS: tuple[Entry, ...] = (
     Command("pin", "flowmesh.suite.cells.commands:pin", "Give a project its cell."),
     Command("unpin", "flowmesh.suite.cells.commands:unpin", "Take a project out of the directory."),
     Command("move", "flowmesh.suite.cells.commands:move", "Move a project to another cell."),
+    Command("advise", "flowmesh.suite.cells.commands:advise", "Name moves that even out loads."),
     Command("state", "flowmesh.suite.cells.commands:set_state", "Open, drain or close a cell."),
 )
 SUITE: tuple[Entry, ...] = (

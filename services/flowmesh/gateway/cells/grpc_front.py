@@ -17,7 +17,7 @@ from flowmesh.access.rules import Rule, rule_of
 from flowmesh.access.service_tokens import METADATA_KEY, PEER
 from flowmesh.api.common.v1.access_pb2 import AccessGroup
 from flowmesh.api.execution.v1.execution_service_pb2 import SessionRequest
-from flowmesh.cells import DEFAULT, MOVE_HEADER, Cell, cell_of
+from flowmesh.cells import DEFAULT, MOVE_HEADER, Cell, cell_of, place_of_token
 from flowmesh.errors import FlowmeshError
 from flowmesh.gateway.cells.front import HOP, Front, answered_by_another, silent
 from flowmesh.rpc.remote import RemoteTarget, Security
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from flowmesh.rpc.handlers import Behaviour, Method
 
 # Fields with an id that says its cell.
-_IDS = ("execution_id", "bulk_id", "task_token", "token")
+_LINK = "token"
+_IDS = ("execution_id", "bulk_id", "task_token", _LINK)
 # Metadata of a connection, or of a caller inside the suite; all else is forwarded.
 _NOT_FORWARDED = (":", "grpc-", "user-agent", PEER, METADATA_KEY, HOP)
 # Calls that change a project; those of workers go on while it moves.
@@ -216,7 +217,8 @@ class _Aim:
     def namespaces(self, message: Message, own: int, *, first: bool) -> list[str]:
         """Return the namespaces of a request; a watch of an execution of this cell names none."""
         if not isinstance(message, SessionRequest):
-            return list(self.rule.named_in(message, first))
+            place = self._place_of_token(message)
+            return list(self.rule.named_in(message, first)) or ([place[0]] if place else [])
         starts = [each.start.namespace for each in message.starts]
         watches = [w.namespace for w in message.watches if cell_of(w.execution_id) != own]
         return [each or DEFAULT for each in (*starts, *watches)]
@@ -227,7 +229,11 @@ class _Aim:
             found = cell_of(str(getattr(message, name)))
             if found is not None:
                 return found
-        return None
+        place = self._place_of_token(message)
+        return place[1] if place is not None else None
+
+    def _place_of_token(self, message: Message) -> tuple[str, int] | None:
+        return place_of_token(str(getattr(message, _LINK))) if _LINK in self._ids else None
 
 
 async def _each(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:

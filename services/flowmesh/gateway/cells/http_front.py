@@ -11,11 +11,11 @@ from urllib.parse import parse_qsl, unquote
 import aiohttp
 from yarl import URL
 
-from flowmesh.cells import MOVE_HEADER, Cell, cell_of
+from flowmesh.cells import MOVE_HEADER, Cell, cell_of, place_of_token
 from flowmesh.egress import OPEN
 from flowmesh.egress.connector import http_session
 from flowmesh.errors import FlowmeshError, Misdirected
-from flowmesh.gateway.cells import lists
+from flowmesh.gateway.cells import advice, lists
 from flowmesh.gateway.cells.front import HOP, Front, answered_by_another, silent
 from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.requests import Response
@@ -39,6 +39,9 @@ _OWN = frozenset(
         *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"),
     }
 )
+_OVER_CELLS = frozenset({lists.PATH, advice.PATH})
+# Paths with a token of a waiting node or of an approval, which names a project and an execution.
+_TOKEN = re.compile(r"/(?:approve|api/v1/hooks/t)/([^/?]+)")
 _IN_PATH = re.compile(r"/api/v1/(hooks|projects)/([^/?]+)")
 
 Headers = list[tuple[bytes, bytes]]
@@ -72,8 +75,8 @@ class HttpFront:
         hop = _header(scope, _HOP)
         sender = _Numbered(send, self._front.own.number) if hop else send
         try:
-            if _path(scope) == lists.PATH and scope.get("method") == "GET":
-                await self._list(scope, receive, sender)
+            if _path(scope) in _OVER_CELLS and scope.get("method") == "GET":
+                await self._over_cells(scope, receive, sender)
                 return
             cell = self._cell(scope, hop)
             if cell is None:
@@ -85,26 +88,38 @@ class HttpFront:
         except FlowmeshError as error:
             await _reply(scope, receive, sender, _refusal(error, scope))
 
-    async def _list(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _over_cells(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a question about projects of several cells."""
         headers = [
             (name, value)
             for name, value in _sent_headers(scope, self._front.own)
             if name not in (HOP, "flowmesh-namespace", "accept")
         ]
-        read = lists.CellLists(self._front, self.session)
         query = str(scope.get("query_string", b""), "latin-1")
-        await _reply(scope, receive, send, await read.executions(query, headers))
+        if _path(scope) == lists.PATH:
+            read = lists.CellLists(self._front, self.session)
+            response = await read.executions(query, headers)
+        else:
+            response = await advice.CellAdvice(self._front, self.session).advice(query, headers)
+        await _reply(scope, receive, send, response)
 
     def _cell(self, scope: Scope, hop: str) -> Cell | None:
         path = _path(scope)
-        names = [name for name in (self._namespace(scope, path),) if name]
+        name, id_cell = self._place(scope, path)
         return self._front.elsewhere(
-            names,
-            id_cell=cell_of(path),
+            [name] if name else [],
+            id_cell=id_cell,
             hop=hop,
             changes=scope["type"] == "http" and scope["method"] not in _READS,
             move=_header(scope, _MOVE),
         )
+
+    def _place(self, scope: Scope, path: str) -> tuple[str, int | None]:
+        """Return the namespace of a call, empty without one, and the cell of its id."""
+        token = _TOKEN.match(path)
+        if token is not None:
+            return place_of_token(unquote(token[1])) or ("", None)
+        return self._namespace(scope, path), cell_of(path)
 
     def _namespace(self, scope: Scope, path: str) -> str:
         found = _IN_PATH.match(path)

@@ -16,35 +16,31 @@ from urllib.parse import parse_qsl, urlencode
 
 import aiohttp
 import orjson
-from yarl import URL
 
 from flowmesh.cells import Cell
-from flowmesh.errors import FlowmeshError, Invalid, Misdirected, Unavailable, Violation
-from flowmesh.gateway.cells.front import HOP, Front
+from flowmesh.gateway.cells.asking import (
+    ANSWER_S,
+    PROJECTS_MAX,
+    Headers,
+    Refused,
+    ask_cell,
+    cell_of_project,
+    invalid,
+    named_projects,
+)
+from flowmesh.gateway.cells.front import Front
 from flowmesh.gateway.http.requests import Response
-from flowmesh.rpc import invalid_page_token, is_id
+from flowmesh.rpc import invalid_page_token
 from flowmesh.rpc.limits import PAGE_TOKEN_CHARACTERS_MAX
 
 PATH = "/api/v1/cells/executions"
-PROJECTS_MAX = 50
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
-ANSWER_S = 5.0
 # Another page of a project is read while too few of its entries are older than its place.
 PAGES_MAX = 4
 _PASSED_ON = frozenset({"workflow", "status", "startedAfter", "startedBefore", "filter"})
 _WHOLE = re.compile(r"[1-9][0-9]{0,5}")
 _ID = re.compile(r"exec-[0-9a-z]{20}")
-
-Headers = list[tuple[str, str]]
-
-
-class _Refused(Exception):
-    """A cell refused the list of a project."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.status)
-        self.response = response
 
 
 @dataclass(slots=True)
@@ -76,7 +72,7 @@ class CellLists:
         reads = [self._read(each, asked, headers) for each in asked.projects]
         try:
             await asyncio.gather(*reads)
-        except _Refused as refused:
+        except Refused as refused:
             return refused.response
         found = sorted(
             (
@@ -99,12 +95,9 @@ class CellLists:
 
     async def _read(self, project: _Project, asked: "_Asked", headers: Headers) -> None:
         """Read entries of a project until there are enough for a page."""
-        try:
-            cell = self._front.elsewhere([project.name]) or self._front.own
-        except (Misdirected, Unavailable):
-            number = self._front.directory.home(project.name).cell
-            known = self._front.directory.cells.get(number)
-            project.silent_cell = known.name if known is not None else str(number)
+        cell, name = cell_of_project(self._front, project.name)
+        if cell is None:
+            project.silent_cell = name
             return
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -135,16 +128,8 @@ class CellLists:
     ) -> dict[str, Any] | None:
         """Return a page of a cell; None if the cell does not serve it now."""
         query = urlencode([*asked.filters, ("pageSize", str(asked.size)), ("pageToken", token)])
-        url = URL(f"{cell.http.rstrip('/')}/api/v1/executions?{query}", encoded=True)
-        named = ("flowmesh-namespace", project.name)
-        sent = [*headers, named, (HOP, str(cell.number))]
-        async with self._session.get(url, headers=sent, allow_redirects=False) as answer:
-            body = await answer.read()
-            if answer.headers.get(HOP) != str(cell.number) or answer.status in (421, 503):
-                return None
-            if answer.status != HTTPStatus.OK:
-                raise _Refused(Response(answer.status, body))
-            return dict(orjson.loads(body))
+        path = f"/api/v1/executions?{query}"
+        return await ask_cell(self._session, cell, path, project.name, headers)
 
 
 @dataclass(slots=True)
@@ -162,13 +147,11 @@ class _Asked:
         given = dict(pairs)
         for name in given:
             if name not in _PASSED_ON | {"projects", "pageSize", "pageToken"}:
-                raise _invalid(name, "unknown query parameter")
-        names = list(dict.fromkeys(n for n in given.get("projects", "").split(",") if n))
-        if not 0 < len(names) <= PROJECTS_MAX or not all(is_id(name) for name in names):
-            raise _invalid("projects", f"names 1 to {PROJECTS_MAX} namespaces, separated by commas")
+                raise invalid(name, "unknown query parameter")
+        names = named_projects(given.get("projects", ""))
         size = given.get("pageSize") or str(PAGE_SIZE)
         if not _WHOLE.fullmatch(size):
-            raise _invalid("pageSize", f"is a number from 1 to {PAGE_SIZE_MAX}")
+            raise invalid("pageSize", f"is a number from 1 to {PAGE_SIZE_MAX}")
         filters = [pair for pair in pairs if pair[0] in _PASSED_ON]
         asked = cls([_Project(name) for name in names], min(int(size), PAGE_SIZE_MAX), filters)
         asked._place(given.get("pageToken", ""))
@@ -209,8 +192,3 @@ class _Asked:
 def _page_of(project: _Project) -> str:
     """Return the token of the page with the last entry that was shown."""
     return next((page for shown, page in project.tokens if shown == project.shown), project.token)
-
-
-def _invalid(name: str, problem: str) -> FlowmeshError:
-    text = f"{name}: {problem}."
-    return Invalid("REQUEST_INVALID", text, violations=(Violation(name, problem),))

@@ -47,6 +47,10 @@ class CellCalls:
     async def close(self) -> None:
         await self._connection.close()
 
+    async def credential(self) -> dict[str, str]:
+        """Return the credential as headers of HTTP."""
+        return await self._connection.caller.headers()
+
     async def call(self, method: Callable[..., Awaitable[Response]], request: Any) -> Response:
         """Make a call; a request without a namespace gets that of the project."""
         metadata: tuple[tuple[str, str], ...] = ()

@@ -73,6 +73,21 @@ def set_state(
     return _run(directory, prefix, lambda opened: opened.set_state(cell, state))
 
 
+def advise(*, directory: Directory = "", prefix: Prefix = "fm") -> int:
+    """Show the loads of the cells, and the moves that would even them out.
+
+    The load of a project is the bytes that it added to histories in a day.
+
+    Args:
+        directory: NATS of the control cell, or the data folder of a `flowmesh dev` that is it.
+        prefix: First token of its NATS subjects.
+    """
+    from flowmesh.suite.cells.advising import advise
+    from flowmesh.suite.cells.directory import run_in_directory
+
+    return run_in_directory(directory, prefix, advise, within_s=None)
+
+
 def move(
     project: str,
     /,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,14 @@ WAIT_S = 10.0
 
 
 class OpenedDirectory:
-    """All entries of the directory, read once."""
+    """All entries of the directory, read once; `projects` are those that it names."""
 
-    def __init__(self, store: DirectoryStore, entries: Directory) -> None:
+    def __init__(
+        self, store: DirectoryStore, entries: Directory, projects: Collection[str]
+    ) -> None:
         self.store = store
         self.entries = entries
+        self.projects = projects
 
     async def show(self) -> None:
         """Print the cells."""
@@ -115,22 +118,26 @@ async def _run(
             await bus.until_connected()
             store = DirectoryStore(bus, prefix)
             await store.ensure()
-            opened = OpenedDirectory(store, await _read(store))
+            opened = await _read(store)
         async with asyncio.timeout(within_s):
             await work(opened)
     finally:
         await bus.close()
 
 
-async def _read(store: DirectoryStore) -> Directory:
+async def _read(store: DirectoryStore) -> OpenedDirectory:
     directory, last = Directory(own=0), await store.last_sequence()
+    projects: set[str] = set()
     if last:
         async with aclosing(store.entries()) as entries:
             async for sequence, data in entries:
-                directory.add(entry_of(data))
+                entry = entry_of(data)
+                directory.add(entry)
+                if isinstance(entry, Pin) and entry.home is not None:
+                    projects.add(entry.project)
                 if sequence >= last:
                     break
-    return directory
+    return OpenedDirectory(store, directory, sorted(projects))
 
 
 def _address_of(text: str) -> str:
