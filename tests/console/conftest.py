@@ -19,6 +19,7 @@ from flowmesh.testing.suite import Suite
 from tests.console.calls import called
 from tests.console.many import seed_many
 from tests.console.panels import HOSTILE
+from tests.console.records import seed_records
 from tests.console.scenarios import Outcome, Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
 from tests.console.staff import staffed_suite
@@ -52,6 +53,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded
     ):
         seeded = Seeded(suite.http_url, http)
         await seed(seeded)
+        await seed_records(seeded)
         await seed_many(str(suite.about["postgres"]), MANY)
         yield seeded
 

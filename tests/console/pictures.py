@@ -17,6 +17,7 @@ from flowmesh.sdk import Client, Worker
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.console.calls import called
+from tests.console.records import seed_records
 from tests.console.seeds import HANDLERS, Seeded, seed
 from tools import console
 
@@ -36,6 +37,7 @@ async def main() -> None:
         ):
             seeded = Seeded(suite.http_url, http)
             await seed(seeded)
+            await seed_records(seeded)
             for name, status in SETTLED.items():
                 settled = partial(_has, seeded, name, status)
                 await until(f"{name}: {status}", settled, within_s=30)

@@ -198,7 +198,13 @@ class Seeded:
     async def post(self, path: str, body: Json, kind: str = "application/json") -> Json:
         data = body if isinstance(body, bytes) else None
         sent = {"data": data, "headers": {"content-type": kind}} if data else {"json": body}
-        async with self._http.post(self.url + path, **sent) as answer:
+        return await self._answer("POST", path, sent)
+
+    async def send(self, method: str, path: str, body: Json) -> Json:
+        return await self._answer(method, path, {"json": body})
+
+    async def _answer(self, method: str, path: str, sent: Any) -> Json:
+        async with self._http.request(method, self.url + path, **sent) as answer:
             found = await answer.json()
             assert answer.status < 300, found
             return found

@@ -3,21 +3,9 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type APIRequestContext, expect, type Page } from "@playwright/test";
 import { clean, expecting, test } from "./fixtures";
-
-/** A closed installation with an owner, an admin of a project, a viewer, and a provider. */
-const staff = JSON.parse(process.env.STAFF ?? "{}") as Record<string, string>;
+import { signIn, staff } from "./staff";
 
 test.use({ baseURL: staff.url ?? "http://127.0.0.1:1" });
-
-async function signIn(page: Page, who: string, next: string): Promise<void> {
-  expecting("401");
-  expecting("WebSocket");
-  await page.goto(`/login?next=${encodeURIComponent(next)}`);
-  await page.getByLabel("E-mail").fill(staff[who] ?? "");
-  await page.getByLabel("Password").fill(staff.password ?? "");
-  await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  await expect(page.getByRole("heading", { level: 1 })).not.toHaveText("Sign in to Flowmesh");
-}
 
 async function statusOf(request: APIRequestContext, secret: string): Promise<number> {
   const headers = { authorization: `Bearer ${secret}` };

@@ -1,8 +1,7 @@
 import { expect } from "@playwright/test";
 import { named, store } from "./builder";
-import { clean, expecting, test } from "./fixtures";
-
-const staff = JSON.parse(process.env.STAFF ?? "{}") as Record<string, string>;
+import { clean, test } from "./fixtures";
+import { signIn, staff } from "./staff";
 
 test("queues of messages, what one holds, and exchanges", async ({ page, request }) => {
   const declared = await request.put("/api/v1/message-queues/parcels", {
@@ -107,12 +106,7 @@ test.describe("closed", () => {
   test.use({ baseURL: staff.url ?? "http://127.0.0.1:1" });
 
   test("the audit log is filtered, and its chain is checked", async ({ page }) => {
-    expecting("401");
-    expecting("WebSocket");
-    await page.goto("/login?next=%2Faudit");
-    await page.getByLabel("E-mail").fill(staff.owner ?? "");
-    await page.getByLabel("Password").fill(staff.password ?? "");
-    await page.getByRole("button", { name: "Sign in", exact: true }).click();
+    await signIn(page, "owner", "/audit");
     const entries = page.getByRole("region", { name: "Changes and refusals, newest first" });
     await expect(entries).toBeVisible();
     await page.getByLabel("Company").selectOption({ index: 1 });
