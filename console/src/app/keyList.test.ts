@@ -1,47 +1,67 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { KEY_GROUPS } from "./keyList";
+import { helpOf, KEYS, keyName, listed, type View } from "./keyList";
 
+const VIEWS = Object.keys(KEYS) as View[];
 const FILES = (readdirSync("src", { recursive: true }) as string[]).filter(
   (name) => /\.tsx?$/.test(name) && !name.includes(".test.") && !name.startsWith("app/key"),
 );
-/** What the browser calls a key; other names are members of values. */
-const KEY = /^(?:.|mod\+.|Escape|Enter|Home|End|Delete|Arrow\w+)$/;
-/** A key of a map, with the function that it calls. */
-const MAPPED = /(?:"([^"]+)"|\b([A-Za-z]\w*)): (?:\([^)]*\) =>|(?!undefined)[a-z]\w*\s*[,}])/g;
+/** Fields and controls with the keys that they have on any page, such as Enter in a field. */
+const CONTROLS = [
+  "design/splitter.tsx",
+  "design/tabs.tsx",
+  "editing/edgeLines.tsx",
+  "editing/palette.tsx",
+  "features/apps/inspector.tsx",
+  "features/apps/stepForm.tsx",
+  "features/builder/quickAdd.tsx",
+  "features/builder/taskFields.tsx",
+  "features/execution/debug/scrubber.tsx",
+  "features/executions/filterBar.tsx",
+  "values/schemaGroups.tsx",
+];
+/** The calls and types that say for which part of the console a map of keys is. */
+const MAPS = /(?:useKeys|actOn)\(\s*"(\w+)"|KeyMap<"(\w+)">/g;
 
-/** The arguments of the calls of a function in a text. */
-function callsOf(text: string, name: string): string[] {
-  return text
-    .split(`${name}(`)
-    .slice(1)
-    .map((rest) => {
-      let depth = 1;
-      let at = 0;
-      for (; at < rest.length && depth > 0; at += 1) {
-        if (rest[at] === "(") depth += 1;
-        if (rest[at] === ")") depth -= 1;
-      }
-      return rest.slice(0, at);
-    });
+const read = (name: string) => readFileSync(`src/${name}`, "utf8");
+
+/** Whether a text has a key of a map with something that acts. */
+function has(text: string, key: string): boolean {
+  const bare = /^[A-Za-z]\w*$/.test(key) ? `(?:"${key}"|(?<![\\w.])${key})` : `"${quoted(key)}"`;
+  return new RegExp(`${bare}: (?!undefined|")\\S`).test(text);
 }
 
-/** The keys that act somewhere; those of `G` and of the views are made of lists. */
-function acting(): Set<string> {
-  const found = new Set(["1"]);
-  for (const name of FILES) {
-    const text = readFileSync(`src/${name}`, "utf8");
-    const maps = name === "editing/undoKeys.ts" ? [text] : callsOf(text, "useKeys");
-    for (const map of maps) {
-      for (const [, quoted, bare] of map.matchAll(MAPPED)) found.add(quoted ?? bare ?? "");
-    }
-    if (name !== "editing/canvas.tsx") continue;
-    for (const [, key] of text.matchAll(/event\.key === "([a-z]|Delete)"/g)) found.add(key ?? "");
+function quoted(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
+test.each(VIEWS)("all keys of the help act: %s", (view) => {
+  const texts = FILES.map(read).filter((text) =>
+    [...text.matchAll(MAPS)].some(
+      ([, call, type]) => view === "everywhere" || (call ?? type) === view,
+    ),
+  );
+  const idle = Object.keys(KEYS[view].keys).filter((key) => !texts.some((text) => has(text, key)));
+  expect(idle).toEqual([]);
+});
+
+test("no key acts that the help does not list", () => {
+  expect(listed("builder", "q")).toBe(false);
+  expect(listed("execution", "j")).toBe(false);
+  expect(listed("builder", "alt+ArrowUp")).toBe(true);
+  expect(listed("grid", "mod+k")).toBe(true);
+});
+
+test("keys that are no control's own are handled by the list alone", () => {
+  const reading = FILES.filter((name) => /\b(?:event|pressed)\.key\b/.test(read(name)));
+  expect(reading.sort()).toEqual(CONTROLS);
+});
+
+test("the help shows each key of a part once, those that do the same together", () => {
+  for (const view of VIEWS) {
+    const shown = helpOf(view).flatMap(({ keys }) => keys);
+    expect(shown.sort()).toEqual(Object.keys(KEYS[view].keys).sort());
   }
-  return new Set([...found].filter((key) => KEY.test(key)));
-}
-
-test("the help lists the keys that act, and no others", () => {
-  const listed = KEY_GROUPS.flatMap(({ keys }) => keys.map(([key]) => key));
-  expect([...new Set(listed)].sort()).toEqual([...acting()].sort());
+  const move = helpOf("builder").find(({ words }) => words === "Move the box");
+  expect(move?.keys.map(keyName)).toEqual(["Alt ←", "Alt →"]);
 });

@@ -1,9 +1,21 @@
-/** Keys of the page: single keys, sequences such as `g e`, and combinations such as `mod+k`. */
+/**
+ * Keys of the page and of the elements on it: single keys, sequences such as `g e`, and combinations
+ * such as `mod+k`. One that the help does not list does not act.
+ */
 
 import { type RefObject, useEffect, useRef } from "react";
+import { type KeyOf, listed, type View } from "./keyList";
 import { preferences } from "./preferences";
 
-export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>;
+/** An event of the browser or of React. */
+type Pressed = Pick<
+  KeyboardEvent,
+  "key" | "altKey" | "ctrlKey" | "metaKey" | "shiftKey" | "target" | "preventDefault"
+>;
+type Act = (event: Pressed) => void;
+export type KeyMap<V extends View> = Readonly<Partial<Record<KeyOf<V>, Act | undefined>>>;
+/** Sequences that lead to pages; the list of the pages is their help. */
+type Pages = Readonly<Record<`g ${string}`, Act>>;
 
 const SEQUENCE_MS = 1_200;
 
@@ -14,15 +26,17 @@ interface Begun {
 }
 
 /** Handle keys while the component is shown, except in fields and in open dialogs. */
-export function useKeys(keys: KeyMap): void {
-  const newest = useRef(keys);
+export function useKeys<V extends View>(view: V, keys: KeyMap<V>, pages: Pages = {}): void {
+  const newest = useRef({ view, keys, pages });
   useEffect(() => {
-    newest.current = keys;
+    newest.current = { view, keys, pages };
   });
   const begun = useRef<Begun>(undefined);
   useEffect(() => {
     const handle = (event: KeyboardEvent) => {
-      const run = chosen(newest.current, event, begun);
+      const { view, keys, pages } = newest.current;
+      const name = acting(event, begun);
+      const run = pages[name as keyof Pages] ?? actOf(view, keys, name);
       if (!run) return;
       event.preventDefault();
       run(event);
@@ -32,23 +46,40 @@ export function useKeys(keys: KeyMap): void {
   }, []);
 }
 
-function chosen(
-  keys: KeyMap,
-  event: KeyboardEvent,
-  begun: RefObject<Begun | undefined>,
-): KeyMap[string] | undefined {
-  if (event.defaultPrevented) return undefined;
-  if (event.ctrlKey || event.metaKey) return keys[`mod+${event.key.toLowerCase()}`];
+/** Let a key act on the element that has the focus; whether it did. */
+export function actOn<V extends View>(view: V, event: Pressed, keys: KeyMap<V>): boolean {
+  const run = actOf(view, keys, nameOf(event));
+  if (!run) return false;
+  event.preventDefault();
+  run(event);
+  return true;
+}
+
+function actOf<V extends View>(view: V, keys: KeyMap<V>, name: string): Act | undefined {
+  return listed(view, name) ? keys[name] : undefined;
+}
+
+/** The name of a key in the list of keys. */
+function nameOf({ key, altKey, ctrlKey, metaKey }: Pressed): string {
+  if (ctrlKey || metaKey) return `mod+${key.toLowerCase()}`;
+  return altKey ? `alt+${key}` : key;
+}
+
+/** The key or sequence that may act on the page now; empty if none may. */
+function acting(event: KeyboardEvent, begun: RefObject<Begun | undefined>): string {
+  const name = nameOf(event);
+  if (event.defaultPrevented) return "";
+  // Combinations type nothing, so they act in fields too.
+  if (name.startsWith("mod+")) return name;
+  if (/^F\d/.test(name)) return document.querySelector("dialog[open]") ? "" : name;
   if (event.altKey || typing(event) || pressing(event) || !preferences.getState().singleKeys)
-    return undefined;
+    return "";
   const first = begun.current;
   begun.current = undefined;
-  if (first && event.timeStamp - first.at < SEQUENCE_MS) return keys[`${first.key} ${event.key}`];
-  if (event.key === "g") {
-    begun.current = { key: event.key, at: event.timeStamp };
-    return undefined;
-  }
-  return keys[event.key];
+  if (first && event.timeStamp - first.at < SEQUENCE_MS) return `${first.key} ${event.key}`;
+  if (event.key !== "g") return name;
+  begun.current = { key: event.key, at: event.timeStamp };
+  return "";
 }
 
 function typing(event: KeyboardEvent): boolean {

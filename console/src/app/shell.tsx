@@ -35,13 +35,13 @@ function Frame() {
   const navigate = useNavigate();
   const rail = useRail();
   useLiveConnection();
-  useKeys({
-    "mod+k": () => setPalette(true),
-    "?": () => setHelp(true),
-    ...Object.fromEntries(
+  useKeys(
+    "everywhere",
+    { "mod+k": () => setPalette(true), "?": () => setHelp(true) },
+    Object.fromEntries(
       KEYED.map((each) => [`g ${each.key}`, () => void navigate({ to: each.to })]),
     ),
-  });
+  );
   return (
     <div className={styles.shell} data-folded={rail.folded || undefined}>
       <a href="#main" className={styles.skip}>

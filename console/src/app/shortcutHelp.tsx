@@ -1,33 +1,35 @@
 import { Dialog, Keys } from "@/design/primitives";
-import { KEY_GROUPS, keyName } from "./keyList";
+import { type Help, helpOf, KEYS, keyName, type View } from "./keyList";
 import { KEYED } from "./navigation";
 import styles from "./palette.module.css";
 
 export default function ShortcutHelp({ close }: { close: () => void }) {
-  const go = KEYED.map((each) => [`G ${each.key.toUpperCase()}`, each.label] as const);
+  const go = KEYED.map(({ key, label }) => ({ keys: [`G ${key.toUpperCase()}`], words: label }));
   return (
     <Dialog title="Keys" open onClose={close}>
-      {KEY_GROUPS.map(({ title, keys }) => (
-        <section key={title}>
-          <h3>{title}</h3>
-          <List keys={keys.map(([key, what]) => [keyName(key), what])} />
+      {(Object.keys(KEYS) as View[]).map((view) => (
+        <section key={view}>
+          <h3>{KEYS[view].title}</h3>
+          <List help={helpOf(view)} />
         </section>
       ))}
       <h3>To a page</h3>
-      <List keys={go} />
+      <List help={go} />
     </Dialog>
   );
 }
 
-function List({ keys }: { keys: readonly (readonly [string, string])[] }) {
+function List({ help }: { help: readonly Help[] }) {
   return (
     <dl className={styles.help}>
-      {keys.map(([key, what]) => (
-        <div key={key}>
+      {help.map(({ keys, words }) => (
+        <div key={words}>
           <dt>
-            <Keys keys={key} />
+            {keys.map((key) => (
+              <Keys key={key} keys={keyName(key)} />
+            ))}
           </dt>
-          <dd>{what}</dd>
+          <dd>{words}</dd>
         </div>
       ))}
     </dl>

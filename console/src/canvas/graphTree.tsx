@@ -1,5 +1,6 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useMemo, useRef, useState } from "react";
+import { actOn } from "@/app/keys";
 import { KindMark, StatusMark } from "@/design/status";
 import { dependencies, type Graph, successors } from "@/model/graph";
 import { say } from "@/model/messages";
@@ -56,7 +57,7 @@ export function GraphTree({ source, rank, text, setText }: Props) {
   const keys = (event: KeyboardEvent) => {
     if (current === undefined) return;
     const index = order.indexOf(current);
-    const moves: Record<string, () => void> = {
+    actOn("graph", event, {
       ArrowDown: () => go(order[index + 1]),
       ArrowUp: () => go(order[index - 1]),
       ArrowRight: () => go(successors(graph, current)[0]),
@@ -65,11 +66,7 @@ export function GraphTree({ source, rank, text, setText }: Props) {
       End: () => go(order.at(-1)),
       Enter: () => select(graph.nodes[current]?.id),
       " ": () => select(graph.nodes[current]?.id),
-    };
-    const move = moves[event.key];
-    if (!move) return;
-    event.preventDefault();
-    move();
+    });
   };
   return (
     <section className={styles.side} aria-label={say("graph.tasks")}>

@@ -3,6 +3,7 @@
 import { Link } from "@tanstack/react-router";
 import { type KeyboardEvent, useLayoutEffect, useRef } from "react";
 import type { GridAnswer, GridCell } from "@/api/schema";
+import { actOn } from "@/app/keys";
 import { Empty } from "@/design/primitives";
 import { StatusMark } from "@/design/status";
 import { serverNow } from "@/design/useNow";
@@ -125,24 +126,28 @@ function titleOf(column: GridAnswer["executions"][number]): string {
   return `${column.executionId}: ${lookOf(column.status).word}${took}${start}`;
 }
 
-const STEPS: Record<string, readonly [number, number]> = {
-  ArrowRight: [0, 1],
-  ArrowLeft: [0, -1],
-  ArrowDown: [1, 0],
-  ArrowUp: [-1, 0],
-};
-
 /** Arrows move between the cells; one cell is in the order of the page. */
 function move(event: KeyboardEvent, box: HTMLElement | null): void {
-  const step = STEPS[event.key];
   const cell = (event.target as HTMLElement).closest("td");
-  if (!step || !cell || !box) return;
+  if (!cell || !box) return;
+  actOn("grid", event, {
+    ArrowRight: () => step(cell, box, [0, 1]),
+    ArrowLeft: () => step(cell, box, [0, -1]),
+    ArrowDown: () => step(cell, box, [1, 0]),
+    ArrowUp: () => step(cell, box, [-1, 0]),
+  });
+}
+
+function step(
+  cell: HTMLTableCellElement,
+  box: HTMLElement,
+  [down, right]: readonly [number, number],
+): void {
   const row = cell.parentElement as HTMLTableRowElement;
   const table = row.parentElement as HTMLTableSectionElement;
-  const next = table.rows[row.sectionRowIndex + step[0]]?.cells[cell.cellIndex + step[1]];
+  const next = table.rows[row.sectionRowIndex + down]?.cells[cell.cellIndex + right];
   const link = next?.querySelector("a");
   if (!link) return;
-  event.preventDefault();
   for (const each of box.querySelectorAll("tbody a")) each.setAttribute("tabindex", "-1");
   link.setAttribute("tabindex", "0");
   link.focus();

@@ -190,7 +190,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
   );
 }
 
-/** A section that folds. */
+/** A title that shows more; what has not been shown yet is not drawn either. */
 export function Fold({
   title,
   children,
@@ -200,13 +200,18 @@ export function Fold({
   children: ReactNode;
   open?: boolean;
 }) {
+  const [seen, setSeen] = useState(open);
   return (
-    <details className={styles.fold} open={open}>
+    <details
+      className={styles.fold}
+      open={open}
+      onToggle={(event) => event.currentTarget.open && setSeen(true)}
+    >
       <summary>
         <ChevronRight size={13} aria-hidden />
         {title}
       </summary>
-      {children}
+      {(seen || open) && children}
     </details>
   );
 }

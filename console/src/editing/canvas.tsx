@@ -10,6 +10,7 @@ import {
   useRef,
   useState,
 } from "react";
+import { actOn, type KeyMap } from "@/app/keys";
 import { say } from "@/model/messages";
 import type { Position } from "@/text/workflow";
 import { type Edge, EdgeLines } from "./edgeLines";
@@ -68,7 +69,7 @@ export interface CanvasProps {
 }
 
 export function Canvas(props: CanvasProps) {
-  const { placed, selected, edge, editable, ids } = props;
+  const { placed, selected, edge, editable, ids, box, refusal } = props;
   const frame = useRef<HTMLDivElement>(null);
   const { view, pan, zoom, whole, touch } = useView(frame, placed, selected.at(-1));
   const [gesture, setGesture] = useState<Gesture>();
@@ -144,23 +145,40 @@ export function Canvas(props: CanvasProps) {
   const chooseNow = useCallback((chosen: Edge) => newest.current.chooseEdge(chosen), []);
   const keys = (event: KeyboardEvent) => {
     const id = (event.target as HTMLElement).dataset.task;
-    const step = STEPS[event.key];
-    if (event.key === "Delete" || event.key === "Backspace") props.remove();
-    else if (event.key === "Escape") setJoining(undefined);
-    else if (id && event.altKey && step) {
-      place(selected.includes(id) ? selected : [id], step[0] * NUDGE, step[1] * NUDGE);
-    } else if (id && step) {
+    const all: KeyMap<"builder"> = {
+      Delete: props.remove,
+      Backspace: props.remove,
+      Escape: () => setJoining(undefined),
+    };
+    const acted = actOn(
+      "builder",
+      event,
+      id ? { ...all, ...keysOf(id, event.currentTarget) } : all,
+    );
+    if (acted) event.stopPropagation();
+  };
+  /** The keys of a box. */
+  const keysOf = (id: string, stage: Element): KeyMap<"builder"> => {
+    const go = (step: Step) => {
       const next = neighbour(shown, id, step);
-      if (next) focusBox(event.currentTarget, next);
-    } else if (id && event.key === "Enter") {
-      if (joining) join(joining, id);
-      else props.choose([id], true);
-    } else if (id && event.key === " ") props.choose(toggled(selected, id), false);
-    else if (id && event.key === "c") setJoining(id);
-    else if (id && event.key === "o") props.open(id);
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
+      if (next) focusBox(stage, next);
+    };
+    const nudge = ([dx, dy]: Step) =>
+      place(selected.includes(id) ? selected : [id], dx * NUDGE, dy * NUDGE);
+    return {
+      ArrowLeft: () => go(LEFT),
+      ArrowRight: () => go(RIGHT),
+      ArrowUp: () => go(UP),
+      ArrowDown: () => go(DOWN),
+      "alt+ArrowLeft": () => nudge(LEFT),
+      "alt+ArrowRight": () => nudge(RIGHT),
+      "alt+ArrowUp": () => nudge(UP),
+      "alt+ArrowDown": () => nudge(DOWN),
+      Enter: () => (joining ? join(joining, id) : props.choose([id], true)),
+      " ": () => props.choose(toggled(selected, id), false),
+      c: () => setJoining(id),
+      o: () => props.open(id),
+    };
   };
   const drop = (event: DragEvent) => {
     const line = (event.target as Element).closest<SVGElement>("[data-edge]")?.dataset.edge;
@@ -170,6 +188,21 @@ export function Canvas(props: CanvasProps) {
     props.drop(event, corner, from && to ? { from, to } : undefined);
   };
   const candidate = gesture?.kind === "edge" ? gesture.from : joining;
+  // Where the canvas is moved or scaled alone, its boxes stay.
+  const boxes = useMemo(
+    () =>
+      ids.map((id) =>
+        box(id, {
+          at: shown.at.get(id) ?? ORIGIN,
+          selected: selected.includes(id),
+          refused: candidate ? refusal(candidate, id) : undefined,
+          target: !!candidate && candidate !== id,
+          editable,
+          begin: beginNow,
+        }),
+      ),
+    [ids, box, shown, selected, candidate, refusal, editable, beginNow],
+  );
   return (
     <div
       ref={frame}
@@ -200,16 +233,7 @@ export function Canvas(props: CanvasProps) {
             />
           </svg>
         )}
-        {ids.map((id) =>
-          props.box(id, {
-            at: shown.at.get(id) ?? ORIGIN,
-            selected: selected.includes(id),
-            refused: candidate ? props.refusal(candidate, id) : undefined,
-            target: !!candidate && candidate !== id,
-            editable,
-            begin: beginNow,
-          }),
-        )}
+        {boxes}
       </div>
       {here && props.search?.(here, close)}
       {joining && (
@@ -226,12 +250,11 @@ export function Canvas(props: CanvasProps) {
 }
 
 const ORIGIN: Position = { x: 0, y: 0 };
-const STEPS: Record<string, readonly [number, number]> = {
-  ArrowLeft: [-1, 0],
-  ArrowRight: [1, 0],
-  ArrowUp: [0, -1],
-  ArrowDown: [0, 1],
-};
+type Step = readonly [number, number];
+const LEFT: Step = [-1, 0];
+const RIGHT: Step = [1, 0];
+const UP: Step = [0, -1];
+const DOWN: Step = [0, 1];
 
 function toggled(ids: readonly string[], id: string): string[] {
   return ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id];
@@ -258,11 +281,7 @@ function moved(placed: Placed, gesture: Gesture | undefined): Placed {
 }
 
 /** The nearest box in a direction. */
-function neighbour(
-  placed: Placed,
-  id: string,
-  [dx, dy]: readonly [number, number],
-): string | undefined {
+function neighbour(placed: Placed, id: string, [dx, dy]: Step): string | undefined {
   const from = placed.at.get(id) ?? ORIGIN;
   let best: string | undefined;
   let least = Number.POSITIVE_INFINITY;

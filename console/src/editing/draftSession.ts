@@ -6,7 +6,7 @@ import { say } from "@/model/messages";
 import { type Base, type Draft, DraftWriter } from "@/text/drafts";
 import type { TextEditor } from "@/text/editor";
 import { EditRefused } from "@/text/edits";
-import { type Fault, type Place, rangeOf, type Source } from "@/text/source";
+import { type Fault, type Place, parsed, rangeOf, type Source } from "@/text/source";
 import { diagnosticsOf } from "./diagnostics";
 
 const CHECK_AFTER_MS = 300;
@@ -108,8 +108,8 @@ export class DraftSession {
       const next = act(this.text);
       store.setState({ notice: undefined });
       this.#editor?.apply(next, series);
-      cancelAnimationFrame(this.#frame);
       this.#read(this.text);
+      this.#parseLater();
       return true;
     } catch (raised) {
       if (!(raised instanceof EditRefused)) throw raised;
@@ -175,6 +175,12 @@ export class DraftSession {
     if (!name || name === this.draft.name) return;
     this.draft = { ...this.draft, name };
     this.#writer.put(this.draft);
+  }
+
+  /** Parse the trees of the text when the picture of an edit is drawn; the next edit needs them. */
+  #parseLater(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = requestAnimationFrame(() => setTimeout(() => void parsed(this.text).documents));
   }
 
   #setSaved(saved?: number): void {

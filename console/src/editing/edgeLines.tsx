@@ -16,7 +16,7 @@ interface Props {
 }
 
 /** The edges: those of `dependsOn` can be chosen, those of templates are dashed. */
-export function EdgeLines({ placed, chosen, editable, choose }: Props) {
+export const EdgeLines = memo(function EdgeLines({ placed, chosen, editable, choose }: Props) {
   return (
     <svg className={styles.edges}>
       <title>{say("builder.edges")}</title>
@@ -56,7 +56,7 @@ export function EdgeLines({ placed, chosen, editable, choose }: Props) {
       })}
     </svg>
   );
-}
+});
 
 /** The characters of a value that fit between two boxes; all of it is the title. */
 const VALUE_MAX = 10;

@@ -1,5 +1,6 @@
 import { useState } from "react";
 import type { ProblemValue } from "@/api/schema";
+import { useKeys } from "@/app/keys";
 import { Button } from "@/design/primitives";
 import { say } from "@/model/messages";
 import { diagnosticsKey, fixesOf } from "./diagnostics";
@@ -20,6 +21,16 @@ export function Findings({ session, shown, go }: Props) {
   const { fault, notice, findings, checked, text, source } = shown;
   const [open, setOpen] = useState(false);
   const wrong = findings.some((each) => each.severity === "error");
+  const [last, setLast] = useState<number>();
+  const step = (by: 1 | -1) => {
+    const from = last ?? (by > 0 ? -1 : 0);
+    const next = (from + by + findings.length) % findings.length;
+    const finding = findings[next];
+    if (finding) go(finding);
+    setLast(next);
+  };
+  const some = findings.length > 0;
+  useKeys("builder", { F8: some ? ({ shiftKey }) => step(shiftKey ? -1 : 1) : undefined });
   return (
     <section className={styles.findings} aria-label={say("builder.problems")}>
       {notice && (
@@ -36,7 +47,7 @@ export function Findings({ session, shown, go }: Props) {
         <span className="muted" role="status">
           {summary(findings.length, checked === text)}
         </span>
-        {findings.length > 0 && !wrong && (
+        {some && !wrong && (
           <Button small kind="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>
             {say(open ? "builder.hideFindings" : "builder.showFindings")}
           </Button>

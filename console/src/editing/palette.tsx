@@ -35,7 +35,7 @@ export function Palette<E extends Entry>(props: Props<E>) {
   const [words, setWords] = useState("");
   const [used, setUsed] = useState(() => lastUsed(kept));
   const input = useRef<HTMLInputElement>(null);
-  useKeys({ a: () => input.current?.focus() });
+  useKeys("builder", { a: () => input.current?.focus() });
   const found = useMemo(() => matching(all, words), [all, words]);
   const recent = words ? [] : used.flatMap((key) => all.filter((each) => each.key === key));
   const add = (entry: E) => {

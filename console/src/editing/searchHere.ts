@@ -34,7 +34,7 @@ export function useSearchHere(
     const at = within(client);
     setHere({ x, y, after, at: { x: at.x - NODE.width / 2, y: at.y - NODE.height / 2 } });
   };
-  useKeys(enabled ? { i: () => search(pointer.current) } : {});
+  useKeys("builder", { i: enabled ? () => search(pointer.current) : undefined });
   const events = {
     onPointerMove: ({ clientX, clientY }: Client) => {
       pointer.current = { clientX, clientY };

@@ -1,5 +1,5 @@
 import { Maximize, Minus, Plus } from "lucide-react";
-import type { PointerEvent, ReactNode, RefObject } from "react";
+import { memo, type PointerEvent, type ReactNode, type RefObject } from "react";
 import { IconButton } from "@/design/primitives";
 import { NODE_HEIGHT, NODE_WIDTH } from "@/model/layout";
 import { say } from "@/model/messages";
@@ -79,15 +79,7 @@ export function Minimap({ placed, view, frame, pan }: MinimapProps) {
     >
       <title>{say("builder.map")}</title>
       <g transform={`translate(${left} ${top})`}>
-        {[...placed.at].map(([id, { x, y }]) => (
-          <rect
-            key={id}
-            x={x * scale}
-            y={y * scale}
-            width={Math.max(2, NODE_WIDTH * scale)}
-            height={Math.max(1, NODE_HEIGHT * scale)}
-          />
-        ))}
+        <Boxes placed={placed} scale={scale} />
         <rect
           className={styles.seen}
           x={seen.x * scale}
@@ -99,3 +91,15 @@ export function Minimap({ placed, view, frame, pan }: MinimapProps) {
     </svg>
   );
 }
+
+const Boxes = memo(function Boxes({ placed, scale }: { placed: Placed; scale: number }) {
+  return [...placed.at].map(([id, { x, y }]) => (
+    <rect
+      key={id}
+      x={x * scale}
+      y={y * scale}
+      width={Math.max(2, NODE_WIDTH * scale)}
+      height={Math.max(1, NODE_HEIGHT * scale)}
+    />
+  ));
+});

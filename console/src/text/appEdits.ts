@@ -222,7 +222,7 @@ function isFlow(node: Node | null | undefined): boolean {
 function permuted(text: string, items: readonly Node[], order: readonly number[]) {
   const first = items[0];
   if (!first) return undefined;
-  const dash = text.lastIndexOf("-", startOf(first));
+  const dash = text.lastIndexOf("-", startOf(first) - 1);
   const begin = text.lastIndexOf("\n", dash) + 1;
   if (!/^\s*$/.test(text.slice(begin, dash))) return undefined;
   const bounds = [begin];

@@ -134,15 +134,17 @@ export class TextEditor {
     if (made) this.view.dispatch(made);
   }
 
-  /** Select a range and scroll it into view. */
+  /** Select a range and scroll it into view, when the panel of the text is drawn. */
   show(from: number, to: number, focus: boolean): void {
-    const most = this.view.state.doc.length;
-    const [start, end] = [Math.min(from, most), Math.min(to, most)];
-    this.view.dispatch({
-      selection: { anchor: start, head: focus ? end : start },
-      effects: EditorView.scrollIntoView(start, { y: "center" }),
+    requestAnimationFrame(() => {
+      const most = this.view.state.doc.length;
+      const [start, end] = [Math.min(from, most), Math.min(to, most)];
+      this.view.dispatch({
+        selection: { anchor: start, head: focus ? end : start },
+        effects: EditorView.scrollIntoView(start, { y: "center" }),
+      });
+      if (focus) this.view.focus();
     });
-    if (focus) this.view.focus();
   }
 
   mark(diagnostics: readonly Diagnostic[]): void {

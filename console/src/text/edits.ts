@@ -4,8 +4,8 @@
  * change is made through the tree, which keeps comments and order, or refused.
  */
 
-import { find, type Path, type Place, parsed, parsedAnew, type Source } from "./source";
-import { put, removed, splice } from "./splices";
+import { find, keepValues, type Path, type Place, parsed, parsedAnew, type Source } from "./source";
+import { grownList, put, removed, splice } from "./splices";
 import { block, scalar } from "./write";
 
 /** An edit that the text does not allow, in a sentence. */
@@ -17,9 +17,17 @@ export function set(text: string, place: Place, value: unknown): string {
   if (source.faults.length > 0) throw new EditRefused("the text has a fault of syntax");
   const wanted = written(source.values[place.doc], place.path, value);
   if (same(source.values[place.doc], wanted)) return text;
+  const withDocument = (next: unknown) =>
+    source.values.map((each, doc) => (doc === place.doc ? next : each));
+  const values = withDocument(wanted);
   for (const made of attempts(source, place, value)) {
+    const item = addedItem(source, place, made);
+    if (item !== undefined && same(item, value)) {
+      const next = written(source.values[place.doc], place.path, item);
+      keepValues(made, source, withDocument(next));
+      return made;
+    }
     const result = parsed(made);
-    const values = source.values.map((each, doc) => (doc === place.doc ? wanted : each));
     if (result.faults.length === 0 && same(result.values, values)) return made;
   }
   throw new EditRefused(`this part of the text cannot be changed here: ${place.path.join(".")}`);
@@ -104,6 +112,22 @@ function* attempts(source: Source, place: Place, value: unknown): Generator<stri
   if (small !== undefined) yield small;
   const whole = source.json ? undefined : throughTree(source.text, place, value);
   if (whole !== undefined) yield whole;
+}
+
+/**
+ * The item by which a list of a changed text is longer, read with the item before it alone: they
+ * are all that the edit can have changed, and a long text takes too long to be read for each.
+ */
+function addedItem(source: Source, place: Place, made: string): unknown {
+  const at = { doc: place.doc, path: place.path.slice(0, -1) };
+  const list = valueAt(source.values[at.doc], at.path);
+  if (!Array.isArray(list) || list.length === 0 || place.path.at(-1) !== list.length)
+    return undefined;
+  const part = grownList(source, at, made);
+  if (part === undefined) return undefined;
+  const { values } = parsedAnew(part);
+  const [before, item, ...others] = Array.isArray(values[0]) ? values[0] : [];
+  return values.length === 1 && others.length === 0 && same(before, list.at(-1)) ? item : undefined;
 }
 
 /** The edit through the tree: all documents are written anew, with their comments and order. */

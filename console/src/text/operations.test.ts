@@ -12,7 +12,7 @@ import {
   renameTask,
   wrapTasks,
 } from "./operations";
-import { parsed } from "./source";
+import { parsed, parsedAnew } from "./source";
 import { circle, tasksOf, tasksPlace, workflowOf } from "./workflow";
 
 const TEXT = `apiVersion: workflow.io/v1
@@ -155,4 +155,25 @@ test("what an alias stands for is not changed in one of its places only", () => 
 
 test("a text with a fault is not edited", () => {
   expect(() => set("a: [", { doc: 0, path: ["a"] }, 1)).toThrow("fault of syntax");
+});
+
+/** The texts in which the last item, or what is added, may read otherwise within the whole. */
+const TRICKY: Record<string, string> = {
+  "a block scalar that keeps its blank lines": "    - id: a\n      text: |+\n        one\n\n\n",
+  "an alias": "    - &first {id: a}\n    - {id: b, input: &b {x: 1}}\n    - {id: c, input: *b}\n",
+  "a list of lists": "    - - id: a\n    - - id: b\n",
+  "a comment behind": "    - id: a # last\n    # of all\n",
+  "no end of the last line": "    - id: a",
+  "a flow list over lines": "    [\n      {id: a},\n      {id: b}, # last\n    ]\n",
+};
+test.each(Object.entries(TRICKY))("an item is added behind %s", (_, tasks_) => {
+  const head = "apiVersion: workflow.io/v1\nkind: Workflow\nspec:\n  tasks:\n";
+  for (const text of [head + tasks_, `%YAML 1.1\n---\n${head}${tasks_}`]) {
+    const made = append(text, PLACE, { id: "new", text: "yes\n\n", on: "off" });
+    const [before, after] = [text, made].map((each) => parsedAnew(each).values[0]);
+    const expected = structuredClone(before) as { spec: { tasks: unknown[] } };
+    expected.spec.tasks.push({ id: "new", text: "yes\n\n", on: "off" });
+    expect(after).toEqual(expected);
+    expect(parsed(made).values[0]).toEqual(expected);
+  }
 });

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { connect, renameTask } from "./operations";
+import { addTask, connect, renameTask } from "./operations";
 import { setPositions } from "./positions";
-import { parsed } from "./source";
+import { parsed, parsedAnew } from "./source";
 import { positionsOf, tasksOf, tasksPlace, workflowOf } from "./workflow";
 
 /** The machine may be busy with other tests. */
@@ -152,6 +152,30 @@ test(
         expect(JSON.stringify(after.value.spec)).toContain("renamed-1");
       }),
       { numRuns: 200, seed: 45 },
+    );
+  },
+  LONG_MS,
+);
+
+test(
+  "a task that is added to 200 generated documents is known as the text reads",
+  () => {
+    fc.assert(
+      fc.property(drawn, fc.string(), (made, words) => {
+        const text = written(made);
+        const workflow = workflowOf(parsed(text));
+        if (!workflow) throw new Error("no workflow");
+        const place = tasksPlace(workflow);
+        const task = { id: "added-1", taskRef: "noop", input: { words }, dependsOn: [made.ids[0]] };
+        const once = addTask(text, place, task);
+        const twice = connect(addTask(once, place, { id: "added-2" }), place, "added-1", "added-2");
+        for (const each of [once, twice]) {
+          expect(parsed(each).values).toStrictEqual(parsedAnew(each).values);
+          expect(parsed(each).faults).toEqual([]);
+          expect(String(parsed(each).documents)).toBe(String(parsedAnew(each).documents));
+        }
+      }),
+      { numRuns: 200, seed: 46 },
     );
   },
   LONG_MS,

@@ -30,12 +30,13 @@ export interface Fault {
 }
 
 export interface Source {
-  text: string;
-  json: boolean;
-  documents: Document.Parsed[];
+  readonly text: string;
+  readonly json: boolean;
+  /** The trees; those of a text whose values were known before are parsed when first asked for. */
+  readonly documents: readonly Document.Parsed[];
   /** Faults of the syntax; the text has values only without them. */
-  faults: Fault[];
-  values: unknown[];
+  readonly faults: readonly Fault[];
+  readonly values: readonly unknown[];
 }
 
 /** Aliases that a text may expand to; more are refused, as by the server. */
@@ -48,13 +49,31 @@ const kept = new Map<string, Source>();
 export function parsed(text: string): Source {
   const known = kept.get(text);
   if (known) return known;
-  const source = parsedAnew(text);
+  return keep(parsedAnew(text));
+}
+
+function keep(source: Source): Source {
   if (kept.size >= KEPT_MAX) kept.delete(kept.keys().next().value as string);
-  kept.set(text, source);
+  kept.set(source.text, source);
   return source;
 }
 
-/** A tree of the reader's own. */
+/** Keep the values of a text that an edit made of them; its trees wait until they are needed. */
+export function keepValues(text: string, { json }: Source, values: readonly unknown[]): void {
+  let documents: Source["documents"] | undefined;
+  keep({
+    text,
+    json,
+    faults: [],
+    values,
+    get documents() {
+      documents ??= parsedAnew(text).documents;
+      return documents;
+    },
+  });
+}
+
+/** Trees of the reader's own. */
 export function parsedAnew(text: string): Source {
   const lines = new LineCounter();
   const found = parseAllDocuments(text, { lineCounter: lines });

@@ -52,6 +52,11 @@ export function columnOf(text: string, offset: number): number {
   return offset - (text.lastIndexOf("\n", offset - 1) + 1);
 }
 
+/** The dash before an item of a list, which may begin with one of its own. */
+function dashOf(text: string, item: number): number {
+  return text.lastIndexOf("-", item - 1);
+}
+
 /** Whether the characters before an offset on its line are blank. */
 function leads(text: string, offset: number): boolean {
   return /^\s*$/.test(text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset));
@@ -96,12 +101,34 @@ function item(source: Source, list: { items: Node[]; flow?: boolean } & Node, va
       line: flow(value, json),
     });
   }
-  const dash = text.lastIndexOf("-", first);
+  const dash = dashOf(text, first);
   const column = columnOf(text, dash);
   const gap = first - dash;
   const lines = indented(block(value), column + gap);
   const lead = `${" ".repeat(column)}-${" ".repeat(gap - 1)}`;
   return insertLines(text, lineEnd(text, last), lead + lines);
+}
+
+/**
+ * The last two items of a list as a text of their own, if one more item is all that another text
+ * has; nothing where directives may give them another meaning.
+ */
+export function grownList(source: Source, list: Place, made: string): string | undefined {
+  const { text } = source;
+  const node = find(source, list)?.node;
+  if (!isSeq(node) || /^%/m.test(text)) return undefined;
+  const item = node.items.at(-1) as Node;
+  const [first, last] = [startOf(item), endOf(text, item, startOf(item))];
+  const at = node.flow ? last : lineEnd(text, last);
+  const end = at + made.length - text.length;
+  if (made.slice(0, at) !== text.slice(0, at) || made.slice(end) !== text.slice(at)) {
+    return undefined;
+  }
+  if (node.flow) return `[${made.slice(first, end)}]`;
+  const dash = dashOf(text, first);
+  // Blank lines behind may belong to a block scalar.
+  const blank = /^(?:[ \t]*\r?\n)*/.exec(made.slice(end))?.[0].length ?? 0;
+  return " ".repeat(columnOf(text, dash)) + made.slice(dash, end + blank);
 }
 
 interface Added {
@@ -202,10 +229,10 @@ export function removed(source: Source, place: Place): string | undefined {
     if (index > 0) return splice(text, ends[index - 1] as number, to, "");
     return splice(text, from, starts[1] as number, "");
   }
-  const start = isSeq(owner) ? text.lastIndexOf("-", from) : from;
+  const start = isSeq(owner) ? dashOf(text, from) : from;
   if (leads(text, start)) return splice(text, start - columnOf(text, start), lineEnd(text, to), "");
   const next = starts[index + 1];
   if (next === undefined) return undefined;
-  const begins = isSeq(owner) ? text.lastIndexOf("-", next) : next;
+  const begins = isSeq(owner) ? dashOf(text, next) : next;
   return splice(text, start, begins, "");
 }

@@ -9,6 +9,7 @@ import {
   named,
   ORDER,
   save,
+  stage,
   task,
   test,
   text,
@@ -142,6 +143,15 @@ test("a finding leads to its place by F8 and by a click @S0-23", async ({ page }
   await finding.click();
   await expect(text(page)).toBeFocused();
   await expect(task(page, "charge")).toHaveAttribute("aria-pressed", "true");
+  await page.getByRole("tab", { name: "Properties" }).click();
+  await stage(page).click({ position: { x: 5, y: 300 } });
+  await expect(task(page, "charge")).toHaveAttribute("aria-pressed", "false");
+  await page.keyboard.press("F8");
+  await expect(text(page)).toBeFocused();
+  await expect(task(page, "charge")).toHaveAttribute("aria-pressed", "true");
+  await page.getByRole("tab", { name: "Properties" }).click();
+  await page.getByRole("button", { name: "Show in the text" }).click();
+  await expect(text(page)).toBeFocused();
 });
 
 test("tasks are put into a group with the edges around it @S4-98", async ({ page, request }) => {

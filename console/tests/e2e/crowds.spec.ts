@@ -86,6 +86,12 @@ spec:
     const row = called.getByRole("row").filter({ hasText: service });
     await expect(row.locator('td[data-head="Calls a minute"]')).toHaveText(/\d/);
   }
+  await page.goto("/visualization/topology");
+  const rows = page.getByRole("region", { name: /^Calls of the last/ }).getByRole("row");
+  for (const service of ["workers of shop.quick", "127.0.0.1:9"]) {
+    const row = rows.filter({ hasText: name }).filter({ hasText: service });
+    await expect(row.locator('td[data-head="Calls a minute"]')).toHaveText(/\d/);
+  }
 });
 
 function httpTask(name: string, url: string, more = ""): string {

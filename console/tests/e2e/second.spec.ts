@@ -88,7 +88,11 @@ test("the palette folds by a button, and the keys of the builder are listed @S1-
   await expect(palette(page)).toBeVisible();
   await stage(page).click({ position: { x: 5, y: 300 } });
   await page.keyboard.press("?");
-  await expect(page.getByRole("dialog", { name: "Keys" })).toContainText("In the builder");
+  const help = page.getByRole("dialog", { name: "Keys" });
+  await expect(help).toContainText("In the builder");
+  await expect(help.getByText("F8", { exact: true })).toBeVisible();
+  const moving = help.locator("dl > div").filter({ hasText: "Move the box, or the entry" });
+  await expect(moving.locator("kbd").first()).toHaveText("Alt");
 });
 
 test("layout is tidied by a button @S1-100", async ({ page, request }) => {
@@ -158,6 +162,7 @@ test("a task that was completed by hand shows no error any more @S0-101", async 
   await request.post(`${node}:complete`, { data: { output: {}, reason: "paid in cash" } });
   await reached(request, id, "completed");
   await expect(panel.getByRole("heading", { name: "CardDeclined" })).toBeHidden();
+  await expect(panel.getByRole("heading", { name: "Why" })).toBeHidden();
 });
 
 test("a decision without a name is asked for one @S2-61", async ({ page, request }) => {

@@ -56,7 +56,7 @@ test("the inspector of a task is there within 300 ms @S0-132", async ({ page }) 
   });
 });
 
-test("300 tasks are pasted within a second, and one is added to them in half of one @S0-133", async ({
+test("300 tasks are pasted within a second, and one is added to them in a quarter of one @S0-133", async ({
   page,
 }) => {
   await blank(page);
@@ -76,13 +76,14 @@ test("300 tasks are pasted within a second, and one is added to them in half of 
     await page.keyboard.insertText(text);
     return drawn;
   });
+  await expect(task(page, "t0")).toBeInViewport();
   await add(page, "noop");
   await expect(task(page, "noop")).toBeVisible();
   const entry = palette(page).getByRole("button", { name: "noop", exact: true }).first();
   await entry.evaluate((element) => element.setAttribute("data-measured", ""));
   let count = 1;
-  // The aim is 150 ms; a loaded machine of two cores takes twice to three times as long.
-  await within("a task added to 300", 500, async () => {
+  // The aim is 150 ms, and 75 to 125 were seen while others used both cores.
+  await within("a task added to 300", 250, async () => {
     count += 1;
     return untilDrawn(page, "[data-measured]", `[data-task="noop-${count}"]`);
   });

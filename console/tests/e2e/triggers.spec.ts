@@ -32,7 +32,7 @@ test("a trigger is fired with an input @S1-117", async ({ page, request }) => {
   expect(started.input).toEqual({ day: "2026-11-01" });
 });
 
-test("causes of a schedule are counted by day, and a backfill starts each once @S1-117", async ({
+test("runs of a schedule are counted by day, and a backfill starts each once @S1-117", async ({
   page,
   request,
 }) => {
@@ -42,7 +42,7 @@ test("causes of a schedule are counted by day, and a backfill starts each once @
   await causes.getByLabel("To, UTC").fill("2026-03-05");
   await expect(causes.getByRole("list", { name: "Runs by day" })).toBeVisible();
   await clean(page);
-  await causes.getByRole("button", { name: "Backfill 4 causes" }).click();
+  await causes.getByRole("button", { name: "Backfill 4 runs" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("button", { name: "Start 4 executions" }).click();
   await expect(dialog.getByRole("status")).toHaveText("4 accepted, 0 failed of 4");
@@ -56,7 +56,7 @@ test("causes of a schedule are counted by day, and a backfill starts each once @
   expect(await count()).toBe(before);
 });
 
-test("the causes of a webhook cannot be listed, and the page says why", async ({ page }) => {
+test("the runs of a webhook cannot be listed, and the page says why", async ({ page }) => {
   await page.goto("/triggers?workflow=settlement");
   const button = page.getByRole("row", { name: ROW.hook }).getByRole("button", { name: "Runs" });
   await expect(button).toBeDisabled();

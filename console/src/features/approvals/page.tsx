@@ -39,7 +39,7 @@ export function ApprovalsPage() {
     const search = { assignee, chosen: next && keyOf(next) };
     if (next) void navigate({ search, replace: opened });
   };
-  useKeys({ j: () => choose(at + 1), k: () => choose(at - 1) });
+  useKeys("list", { j: () => choose(at + 1), k: () => choose(at - 1) });
   const whose = (name: string | undefined) => void navigate({ search: { assignee: name } });
   return (
     <>

@@ -3,7 +3,7 @@ import type { AppRoute } from "@/text/app";
 import { moveItem } from "@/text/appEdits";
 import { append, set } from "@/text/edits";
 import type { Place } from "@/text/source";
-import { Adder, followed, Movers, shiftOf } from "./ordered";
+import { Adder, followed, Movers, shiftBy } from "./ordered";
 import styles from "./page.module.css";
 import { useSession } from "./session";
 
@@ -34,10 +34,8 @@ export function Chain({ route, free }: { route: AppRoute; free: readonly string[
             tabIndex={0}
             aria-label={say("apps.chainEntry", { name, place: index + 1 })}
             onKeyDown={(event) => {
-              const by = shiftOf(event);
-              if (!by) return;
-              event.preventDefault();
-              shift(index, index + by, event.currentTarget.parentElement);
+              const list = event.currentTarget.parentElement;
+              shiftBy(event, (by) => shift(index, index + by, list));
             }}
           >
             <span className={styles.badge}>{index + 1}</span>

@@ -53,7 +53,7 @@ export function Composer({ opened: { session, restored, newer }, stored }: Props
   const setPanel = (next: Panel) => useComposer.setState({ panel: next });
   const known = useVariables(session.draft.workflow);
   const fold = () => setPalette((before) => !before);
-  useKeys({
+  useKeys("builder", {
     "mod+s": () => setDeploying(true),
     ...undoKeys(session, deploying),
     "mod+b": fold,

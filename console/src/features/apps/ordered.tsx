@@ -2,14 +2,14 @@
 
 import { ArrowDown, ArrowUp, X } from "lucide-react";
 import type { KeyboardEvent } from "react";
+import { actOn } from "@/app/keys";
 import { IconButton } from "@/design/primitives";
 import { say } from "@/model/messages";
 import styles from "./page.module.css";
 
 /** Alt and an arrow move an entry of an ordered list. */
-export function shiftOf(event: KeyboardEvent): number {
-  if (!event.altKey) return 0;
-  return event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
+export function shiftBy(event: KeyboardEvent, shift: (by: number) => void): void {
+  actOn("builder", event, { "alt+ArrowUp": () => shift(-1), "alt+ArrowDown": () => shift(1) });
 }
 
 /** Keep the focus on a moved entry, once the list is drawn anew. */

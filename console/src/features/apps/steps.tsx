@@ -6,7 +6,7 @@ import { addStep, moveItem } from "@/text/appEdits";
 import { set } from "@/text/edits";
 import { freeId } from "@/text/operations";
 import type { Place } from "@/text/source";
-import { Adder, followed, Movers, shiftOf } from "./ordered";
+import { Adder, followed, Movers, shiftBy } from "./ordered";
 import styles from "./page.module.css";
 import { useSession } from "./session";
 import { StepForm } from "./stepForm";
@@ -36,10 +36,8 @@ export function Steps({ steps: place, title }: { steps: Place; title: string }) 
           <li
             key={step.id}
             onKeyDown={(event) => {
-              const by = shiftOf(event);
-              if (!by) return;
-              event.preventDefault();
-              shift(index, index + by, event.currentTarget.parentElement);
+              const list = event.currentTarget.parentElement;
+              shiftBy(event, (by) => shift(index, index + by, list));
             }}
           >
             <StepRow

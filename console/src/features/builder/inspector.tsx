@@ -23,6 +23,9 @@ import { InputForm, ResourceForm } from "./taskForms";
 export function Inspector() {
   const { selected, edge, tasks, workflow, fault, readOnly } = useBuilder();
   const task = tasks.find((each) => each.id === selected[0]);
+  const schema = useSchema("workflow");
+  const kind = task?.kind;
+  const forms = useMemo(() => (schema && kind ? formsOf(schema, kind) : undefined), [schema, kind]);
   if (fault || readOnly) {
     return (
       <p className={styles.empty}>
@@ -35,7 +38,7 @@ export function Inspector() {
   }
   if (edge) return <EdgePanel edge={edge} />;
   if (selected.length > 1) return <SeveralPanel ids={selected} />;
-  return task ? <TaskPanel key={task.id} task={task} /> : <WorkflowPanel />;
+  return task ? <TaskPanel key={task.id} task={task} forms={forms} /> : <WorkflowPanel />;
 }
 
 const OWN = ["id", "dependsOn", "input", "taskRef", "undo"];
@@ -43,17 +46,15 @@ const OWN = ["id", "dependsOn", "input", "taskRef", "undo"];
 const OFTEN = ["onFailure", "timeout", "retry"];
 const FIRST = ["name", "condition"];
 
-function TaskPanel({ task }: { task: Task }) {
+function TaskPanel({ task, forms }: { task: Task; forms: Forms | undefined }) {
   const session = useSession();
   const { tasks, levels } = useBuilder();
-  const schema = useSchema("workflow");
   const library = useLibrary();
   const { text, workflow, outputs, input } = useBuilder();
   const of = [library, text, workflow, task.id, outputs, input];
   // biome-ignore lint/correctness/useExhaustiveDependencies: the names follow of the text and a run
   const names = useMemo(() => scopeNames(library), of);
   const found = useFieldFindings(task.place);
-  const forms = useMemo(() => schema && formsOf(schema, task.kind), [schema, task.kind]);
   const edit = (value: Json | undefined) =>
     session.edit((text_) => update(text_, task.place, task.value, value), true);
   const open = (path: Task["inner"][number]) =>
@@ -97,7 +98,13 @@ function TaskPanel({ task }: { task: Task }) {
         )}
         <UndoField task={task} edit={edit} />
         <div className={styles.actions}>
-          <Button small onClick={() => session.reveal(task.place, true)}>
+          <Button
+            small
+            onClick={() => {
+              useBuilder.setState({ panel: "text" });
+              session.reveal(task.place, true);
+            }}
+          >
             {say("builder.showText")}
           </Button>
           <Wrap ids={[task.id]} />
@@ -115,7 +122,12 @@ function TaskPanel({ task }: { task: Task }) {
 }
 
 /** The members of a task in two groups: those often changed, and the rest. */
-function formsOf(root: JsonSchema, kind: string): { first: JsonSchema; more: JsonSchema } {
+interface Forms {
+  first: JsonSchema;
+  more: JsonSchema;
+}
+
+function formsOf(root: JsonSchema, kind: string): Forms {
   const defs = (root.$defs ?? {}) as Record<string, JsonSchema>;
   const body = kind in defs && kind !== "undo" ? defs[kind] : defs.task;
   const all = (simplified(body, root).properties ?? {}) as Record<string, JsonSchema>;

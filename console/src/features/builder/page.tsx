@@ -112,7 +112,7 @@ function Builder({ opened, stored }: Props) {
     if (saved) stored();
   };
   const fold = () => setPalette((before) => !before);
-  useKeys({
+  useKeys("builder", {
     "mod+s": save,
     ...undoKeys(session, saving !== undefined),
     "mod+b": fold,

@@ -88,9 +88,9 @@ export function readText(text: string): string | undefined {
   useBuilder.setState((before) => {
     if (fault) return { text, source, fault };
     const workflow = workflowOf(source);
-    const levels = before.levels;
-    const found = graphOf(workflow, levels);
-    const ids = new Set(found.tasks.map((each) => each.id));
+    const found = graphOf(workflow, before.levels);
+    const tasks = sharedTasks(before.tasks, found.tasks);
+    const ids = new Set(tasks.map((each) => each.id));
     const selected = before.selected.filter((each) => ids.has(each));
     const shown = before.edge && ids.has(before.edge.from) && ids.has(before.edge.to);
     return {
@@ -99,6 +99,7 @@ export function readText(text: string): string | undefined {
       fault: undefined,
       workflow,
       ...found,
+      tasks,
       selected: selected.length === before.selected.length ? before.selected : selected,
       edge: shown ? before.edge : undefined,
     };
@@ -117,6 +118,15 @@ function graphOf(workflow: Workflow | undefined, levels: readonly Level[]) {
       levels.map((each) => each.id),
     ),
   };
+}
+
+/** The tasks as they are known already where nothing of them changed; their boxes stay as they are. */
+function sharedTasks(before: readonly Task[], after: readonly Task[]): readonly Task[] {
+  const known = new Map(before.map((each) => [each.id, each]));
+  return after.map((task) => {
+    const same = known.get(task.id);
+    return same && JSON.stringify(same) === JSON.stringify(task) ? same : task;
+  });
 }
 
 /** Show the tasks within a body, or those of a level above. */

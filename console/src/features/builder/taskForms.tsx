@@ -87,7 +87,8 @@ function useInputSchema(ref: string): JsonSchema | undefined {
       !!ref &&
       !taskSpec(ref) &&
       !types.some((each) => each.name === ref) &&
-      !ref.includes("{"),
+      // A template, or what is no name, has no schema.
+      !/[{\s]/.test(ref),
     retry: false,
   });
   const own = taskSpec(ref) ?? specOf(stored.data);

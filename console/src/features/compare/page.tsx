@@ -127,9 +127,11 @@ function Graph({ comparison, node, select }: GraphProps) {
     const at = differing.findIndex((each) => each.id === node);
     select(differing[(at + step + differing.length) % differing.length]?.id);
   };
-  useKeys({
+  const some = differing.length > 0;
+  useKeys("debugger", {
     Escape: () => select(undefined),
-    ...(differing.length > 0 && { "]": () => next(1), "[": () => next(-1) }),
+    "]": some ? () => next(1) : undefined,
+    "[": some ? () => next(-1) : undefined,
   });
   if (!graph) return <Skeleton rows={10} />;
   const statusOf = (id: string): NodeStatus => byId.get(id)?.left?.status ?? "pending";

@@ -53,7 +53,7 @@ export function DeadLettersPage() {
     setGroup(next);
   };
   const fresh = () => void client.invalidateQueries({ queryKey: ["dead-letters"] });
-  useKeys({ Escape: none });
+  useKeys("list", { Escape: none });
   return (
     <>
       <PageHeader

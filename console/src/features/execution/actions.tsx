@@ -49,7 +49,7 @@ export function Actions() {
     })),
     ...pages,
   ]);
-  useKeys({ ".": () => setOpen(true) });
+  useKeys("execution", { ".": () => setOpen(true) });
   // The line of the cause has a button for the action that it names.
   const offered = causeOf(data)?.next?.action;
   const buttons = FIRST.map((id) => actions.find((each) => each.id === id)).filter(

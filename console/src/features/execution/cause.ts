@@ -1,6 +1,7 @@
 /** The cause of the state of an execution in one sentence, with the next action. */
 
 import type { Finding } from "@/api/schema";
+import { answerOf } from "@/model/answer";
 import { type Family, lookOf } from "@/model/status";
 import type { ExecutionData } from "./data";
 
@@ -8,6 +9,8 @@ export interface Cause {
   family: Family;
   task: string | undefined;
   sentence: string;
+  /** What a called service answered to the failed task. */
+  answer: string | undefined;
   remedy: string;
   until: string | undefined;
   /** Further causes besides this one. */
@@ -57,6 +60,7 @@ export function causeOf(data: ExecutionData): Cause | undefined {
       family: "failed",
       task: execution.error.taskId,
       sentence: `failed with ${execution.error.class}: ${execution.error.message}`,
+      answer: answerOf(execution.error),
       remedy: "",
       until: undefined,
       others: 0,
@@ -74,6 +78,7 @@ export function causeOf(data: ExecutionData): Cause | undefined {
     family: ATTENTION.has(first.cause) ? "attention" : lookOf(data.status).family,
     task: first.taskId,
     sentence: first.text,
+    answer: answerOf(first.taskId ? execution.tasks[first.taskId]?.error : undefined),
     remedy: first.remedy,
     until: first.until,
     others: findings.length - 1,

@@ -6,6 +6,7 @@ import { Status } from "@/design/status";
 import { count } from "@/model/durations";
 import { say } from "@/model/messages";
 import { isOpen } from "@/model/status";
+import { shownText } from "@/values/text";
 import { Actions } from "./actions";
 import { type Action, executionActions } from "./actionTable";
 import { ask } from "./asking";
@@ -95,6 +96,7 @@ function CauseLine({ cause }: { cause: Cause }) {
           </>
         )}
         {cause.others > 0 && <span className="muted"> (and {cause.others} more)</span>}
+        {cause.answer && <code className={styles.answer}>{shownText(cause.answer)}</code>}
       </span>
       <NextStep cause={cause} />
     </p>

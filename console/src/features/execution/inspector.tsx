@@ -7,10 +7,12 @@ import { Button, CopyButton, Fold, IconButton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { Splitter, useWidth } from "@/design/splitter";
 import { Status, StatusMark } from "@/design/status";
+import { answerOf } from "@/model/answer";
 import { clockTime, duration } from "@/model/durations";
 import { dependencies, successors } from "@/model/graph";
 import { say } from "@/model/messages";
 import { isOpen } from "@/model/status";
+import { shownText } from "@/values/text";
 import { ValueTree } from "@/values/valueTree";
 import { nodeActions } from "./actionTable";
 import { ask } from "./asking";
@@ -150,7 +152,8 @@ function Why({ node }: { node: string }) {
 }
 
 function Failure({ node }: { node: string }) {
-  const { history, at, statusOf } = useExecution();
+  const { execution, history, at, statusOf } = useExecution();
+  const answer = answerOf(execution?.tasks[node]?.error);
   const error = history.nodes.get(node)?.error;
   // A task that was completed after its failure, by a retry or by hand, has none any more.
   if (!error || statusOf(node) === "success" || (at !== undefined && error.sequence > at))
@@ -161,6 +164,7 @@ function Failure({ node }: { node: string }) {
       <p>
         <bdi>{error.message}</bdi>
       </p>
+      {answer && <code>{shownText(answer)}</code>}
     </section>
   );
 }

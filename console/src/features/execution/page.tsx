@@ -75,12 +75,17 @@ function Views({ executionId, search, change, debug = false }: ViewsProps) {
   });
   const tabs = usePanels("execution").length > 0 ? [...TABS, PANELS] : TABS;
   const tab = tabs.find((each) => each.id === search.tab) ?? TABS[0];
-  useKeys({
+  const show = (place: number) => change({ tab: (tabs[place] ?? tab).id });
+  useKeys("execution", {
     l: () => setAt(undefined),
     Escape: () => change({ node: undefined }),
-    ...Object.fromEntries(
-      tabs.map((each, index) => [String(index + 1), () => change({ tab: each.id })]),
-    ),
+    "1": () => show(0),
+    "2": () => show(1),
+    "3": () => show(2),
+    "4": () => show(3),
+    "5": () => show(4),
+    "6": () => show(5),
+    "7": () => show(6),
   });
   if (data.error && asProblem(data.error).status === 404) return <Missing id={executionId} />;
   const View = tab.view;

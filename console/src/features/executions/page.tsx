@@ -41,7 +41,7 @@ export function ExecutionsPage() {
   // biome-ignore lint/correctness/useExhaustiveDependencies: a selection belongs to its filter
   useEffect(() => setSelection({ ids: new Set(), all: false }), [filter]);
   const input = useRef<HTMLInputElement>(null);
-  useKeys({ "/": () => input.current?.focus() });
+  useKeys("everywhere", { "/": () => input.current?.focus() });
   useOffered([
     { id: "filter", label: say("executions.filter"), keys: "/", run: () => input.current?.focus() },
     {

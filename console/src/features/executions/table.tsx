@@ -236,16 +236,13 @@ function useRowKeys({ rows, active, setActive, selection, select, loaded, scroll
     setActive(rows[next]?.executionId ?? active);
     scrollTo(next);
   };
-  useKeys({
+  const open = (executionId: string) =>
+    void navigate({ to: "/executions/$executionId", params: { executionId } });
+  useKeys("list", {
     j: () => move(1),
     k: () => move(-1),
-    ...(active && {
-      x: () => select(toggledRow(selection, loaded, active)),
-      Enter: (event: KeyboardEvent) => {
-        if ((event.target as Element).closest("a, button")) return;
-        void navigate({ to: "/executions/$executionId", params: { executionId: active } });
-      },
-    }),
+    x: active ? () => select(toggledRow(selection, loaded, active)) : undefined,
+    Enter: active ? () => open(active) : undefined,
   });
 }
 

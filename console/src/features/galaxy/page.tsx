@@ -1,9 +1,10 @@
 import "../../../messages/numbers";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { useTopic } from "@/api/topics";
 import { workflowMap } from "@/api/workflowMap";
+import { useKeys } from "@/app/keys";
 import { PageHeader } from "@/app/pageHeader";
 import { TopologyPicture } from "@/canvas/topologyPicture";
 import { ViewStrip } from "@/canvas/viewStrip";
@@ -130,15 +131,7 @@ function Search({ galaxy, fly }: { galaxy: Galaxy; fly: (place: number) => void 
     [galaxy],
   );
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    const key = (event: KeyboardEvent) => {
-      if (event.key !== "/" || (event.target as Element).closest("input, textarea")) return;
-      event.preventDefault();
-      input.current?.focus();
-    };
-    addEventListener("keydown", key);
-    return () => removeEventListener("keydown", key);
-  }, []);
+  useKeys("everywhere", { "/": () => input.current?.focus() });
   const find = (text: string) => {
     const exact = names.get(text);
     const place = exact ?? [...names].find(([name]) => name.includes(text.toLowerCase()))?.[1];

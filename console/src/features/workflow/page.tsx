@@ -141,7 +141,7 @@ function UsedTasks({ definition }: { definition: unknown }) {
     <section aria-label={say("workflow.usedTasks")}>
       <h2>{say("workflow.usedTasks")}</h2>
       {names.length === 0 && <p className="muted">{say("workflow.noTasks")}</p>}
-      <ul>
+      <ul className={`${styles.used} boxed-links`}>
         {names.map((each) => (
           <li key={each}>
             <Link to="/tasks" search={{ chosen: each.replace(/@\d+$/, "") }}>

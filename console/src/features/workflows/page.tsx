@@ -34,7 +34,7 @@ export function WorkflowsPage() {
   const navigate = route.useNavigate();
   const [text, setText] = useState(q ?? "");
   const input = useRef<HTMLInputElement>(null);
-  useKeys({ "/": () => input.current?.focus() });
+  useKeys("everywhere", { "/": () => input.current?.focus() });
   useFresh("workflows", REFRESH_MS);
   const filter = q ? `id:${q.replace(/[^A-Za-z0-9._:-]/g, "")}*` : undefined;
   const query = useInfiniteQuery({

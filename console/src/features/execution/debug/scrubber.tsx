@@ -204,7 +204,7 @@ function useScrubKeys({ index, seek, toggle, folded, setFolded }: Playback): voi
       step > 0 ? places.find((each) => each > index) : places.findLast((each) => each < index);
     if (next !== undefined) seek(next);
   };
-  useKeys({
+  useKeys("debugger", {
     " ": toggle,
     z: () => setFolded(!folded),
     ArrowLeft: (event) => (event.shiftKey ? task(-1) : seek(index - 1)),

@@ -27,8 +27,9 @@ export function Stops() {
   );
   const open = execution !== undefined && isOpen(execution.status);
   const ended = open ? undefined : say("stops.ended");
-  useKeys({
-    ...(stopped.length > 0 && { c: () => void breakpoints.release(stopped.slice(0, 1)) }),
+  const first = stopped.slice(0, 1);
+  useKeys("debugger", {
+    c: first.length > 0 ? () => void breakpoints.release(first) : undefined,
     b: () => void breakpoints.set(!breakpoints.all, []),
   });
   useOffered([

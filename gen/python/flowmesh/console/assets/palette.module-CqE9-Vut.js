@@ -1,0 +1,1 @@
+var e={palette:`_palette_1pkmx_1`,input:`_input_1pkmx_17`,list:`_list_1pkmx_35`,none:`_none_1pkmx_75`,help:`_help_1pkmx_81`};export{e as t};

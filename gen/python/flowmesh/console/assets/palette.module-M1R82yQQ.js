@@ -1,1 +1,0 @@
-var e={palette:`_palette_5xoje_1`,input:`_input_5xoje_17`,list:`_list_5xoje_35`,none:`_none_5xoje_75`,help:`_help_5xoje_81`};export{e as t};

@@ -1,0 +1,2 @@
+import{i as e}from"./source-CLlEnF4d.js";function t(t,n){let r=e(t),i=r.values,a=i.flatMap((e,t)=>e?.kind===`Workflow`?[t]:[]);if(r.json||r.faults.length>0||a.length<2)return t;let o=a.find(e=>i[e]?.metadata?.name===n),s=o===void 0?void 0:r.documents[o]?.range;return s?`${t.slice(s[0],s[2]).replace(/^\s*---[^\n]*\n/,``).replace(/\n(---|\.\.\.)\s*$/,`
+`).trimEnd()}\n`:t}export{t};

@@ -1,1 +1,0 @@
-var e={section:`_section_1bf7x_1`,head:`_head_1bf7x_5`,scroller:`_scroller_1bf7x_14`,table:`_table_1bf7x_18`,amount:`_amount_1bf7x_63`,share:`_share_1bf7x_68`,cards:`_cards_1bf7x_99`};export{e as t};
