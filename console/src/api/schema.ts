@@ -584,6 +584,19 @@ export interface CompanyValue {
   etag: string;
 }
 
+/** A worker and its attempts of the time; `problem` tells why it is sick. */
+export interface ComparedWorkerValue {
+  workerId: string;
+  completed: number;
+  failed: number;
+  meanMs: number;
+  attached: boolean;
+  attachedAt?: string;
+  running: number;
+  slots: number;
+  problem?: string;
+}
+
 /** Two executions side by side. Durations are shown but not compared. */
 export interface Comparison {
   left: Side;
@@ -2671,6 +2684,26 @@ export interface QueueSinkValue {
   routingKey?: string;
 }
 
+/** The use of a queue; rates are messages a second. */
+export interface QueueUseValue {
+  queue: string;
+  text: string;
+  published: number;
+  consumed: number;
+  failed: number;
+  depth: number;
+  consumers: number;
+  users: QueueUserValue[];
+  truncated: boolean;
+}
+
+/** An exchange with a binding, or a workflow that publishes or has a trigger. */
+export interface QueueUserValue {
+  kind: "exchange" | "publisher" | "trigger";
+  name: string;
+  part?: string;
+}
+
 /** Tasks of a queue and task type; ready tasks include those held back by a limit. `maxSize` is a limit of the queue. Arrivals and task durations are those of the last minute, and recommendations follow from them. 0 means none or unknown. */
 export interface QueueValue {
   queue: string;
@@ -3193,10 +3226,34 @@ export interface SeriesPointValue {
   value: number;
 }
 
+/** Kept calls between two services; without a caller, of clients or of calls not kept. */
+export interface ServiceCallsValue {
+  caller?: string;
+  service: string;
+  calls: number;
+  errors: number;
+  meanMs: number;
+}
+
 /** Matching instances, sorted by name and id. */
 export interface ServiceList {
   services: ServiceValue[];
   nextPageToken: string;
+}
+
+/** Services with their rates, and the kept calls between them. */
+export interface ServiceMapValue {
+  services: ServiceNodeValue[];
+  calls: ServiceCallsValue[];
+  truncated: boolean;
+}
+
+/** A service; rates are calls a second. */
+export interface ServiceNodeValue {
+  service: string;
+  calls: number;
+  errors: number;
+  p95Ms: number;
 }
 
 /** An instance of a service; the same id replaces it. */
@@ -3355,6 +3412,25 @@ export interface SloValue {
   alertBurnRate: number;
   burning: boolean;
   computedAt?: string;
+}
+
+/** The executions since a time beside those of the same length of time before. */
+export interface SlownessExplained {
+  text: string;
+  differences: SlownessPart[];
+  before: string;
+  since: string;
+  until: string;
+}
+
+/** A part of the executions: medians of completed ones, or means of commits. */
+export interface SlownessPart {
+  kind: "database" | "task" | "version" | "wait" | "workflow";
+  name: string;
+  beforeMs: number;
+  afterMs: number;
+  beforeCount: number;
+  afterCount: number;
 }
 
 /** A state of a stream at a version. */
@@ -4239,6 +4315,12 @@ export interface WorkerValue {
   routing: LearnedRoutingValue[];
 }
 
+/** The workers of the namespace, the sick ones first. */
+export interface WorkersCompared {
+  text: string;
+  workers: ComparedWorkerValue[];
+}
+
 /** One version of a workflow; `digest` is the SHA-256 of its canonical form. */
 export interface WorkflowAnswer {
   name: string;
@@ -4396,6 +4478,10 @@ export interface Reads {
   "/api/v1/observe/slos/{workflow}": { query: { target?: number; windowS?: number; slowerThanMs?: number }; body: unknown; answer: SloValue };
   "/api/v1/observe/slos": { query: {  }; body: unknown; answer: SloList };
   "/api/v1/observe/spans": { query: { executionId?: string; trace?: string }; body: unknown; answer: SpanList };
+  "/api/v1/observe/slowness/{workflow}": { query: { since?: string; until?: string }; body: unknown; answer: SlownessExplained };
+  "/api/v1/observe/queues/{queue}": { query: { from?: string; until?: string }; body: unknown; answer: QueueUseValue };
+  "/api/v1/observe/workers": { query: { from?: string; until?: string }; body: unknown; answer: WorkersCompared };
+  "/api/v1/observe/map": { query: { from?: string; until?: string }; body: unknown; answer: ServiceMapValue };
   "/api/v1/workflows/{name}/grid": { query: { executions?: number }; body: unknown; answer: GridAnswer };
   "/api/v1/limits": { query: {  }; body: unknown; answer: LimitList };
   "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };

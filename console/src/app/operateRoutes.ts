@@ -153,6 +153,7 @@ const observe = createRoute({
     trace?: string | undefined;
     execution?: string | undefined;
     by?: string | undefined;
+    ask?: string | undefined;
   } => ({
     hours: whole(search.hours),
     from: text(search.from),
@@ -162,6 +163,7 @@ const observe = createRoute({
     trace: text(search.trace),
     execution: text(search.execution),
     by: text(search.by),
+    ask: text(search.ask),
   }),
   component: lazyRouteComponent(() => import("@/features/observe/page"), "ObservePage"),
 });

@@ -6,62 +6,26 @@ no row. Log records and calls follow every two seconds while there are any.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
-
-from prometheus_client import CollectorRegistry
 
 from flowmesh.access.principal import acting_as
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
 from flowmesh.errors import FlowmeshError
 from flowmesh.runtime.clock import Clock
-from flowmesh.runtime.exporting import SUITE
+from flowmesh.runtime.exporting.exports import SUITE
+from flowmesh.runtime.exporting.increases import Increases
 from flowmesh.runtime.loop import Loop
 from flowmesh.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     import grpc.aio
-    from prometheus_client.metrics_core import Metric as Family
 
 # The service whose process serves ObserveService.
 HOME: Final = "event"
 MINUTE_S: Final = 60
 SEND_TIMEOUT_S: Final = 5.0
-PREFIXES: Final = ("flowmesh_", "process_cpu", "process_resident")
-_COUNTED: Final = ("_total", "_bucket", "_sum", "_count")
-
-
-class Increases:
-    """The changes of the metrics of a registry from minute to minute."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-        self._before: dict[tuple[str, str], float] = {}
-
-    def take(self) -> Iterator[pb.MetricPoints]:
-        """Yield what has changed since the last call, and the gauges that are not 0."""
-        for family in self._registry.collect():
-            if family.name.startswith(PREFIXES):
-                yield from self._of(family)
-
-    def _of(self, family: "Family") -> Iterator[pb.MetricPoints]:
-        gauge = family.type not in ("counter", "histogram")
-        found: dict[str, pb.MetricPoints] = {}
-        for sample in family.samples:
-            name, value = sample.name, sample.value
-            if not gauge and not name.endswith(_COUNTED):
-                continue
-            labels = ",".join(f"{key}={each}" for key, each in sample.labels.items())
-            if not gauge:
-                key = (name, labels)
-                value -= self._before.get(key, 0.0)
-                self._before[key] = sample.value
-            if value:
-                points = found.setdefault(name, pb.MetricPoints(metric=name, gauge=gauge))
-                points.labels.append(labels)
-                points.values.append(value)
-        yield from found.values()
 
 
 def observe_loops(
@@ -99,7 +63,7 @@ class ObserveLoop(Loop):
     ) -> None:
         self._stub: Any = ObserveServiceStub(channel)
         self._queues = metrics.signals
-        self._increases = Increases(metrics.registry)
+        self._increases = Increases(metrics.collected)
         self._service, self._instance_id = service, instance_id
         self._now_us = now_us
         self._minute = now_us() // 1_000_000 // MINUTE_S

@@ -24,7 +24,7 @@ from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.collector import tune_collector
 from flowmesh.runtime.directory import Directory
 from flowmesh.runtime.errors import StartError
-from flowmesh.runtime.exporting import TelemetryExport, measure_disk
+from flowmesh.runtime.exporting.exports import TelemetryExport, measure_disk
 from flowmesh.runtime.http.cors import Cors
 from flowmesh.runtime.http.guard import guard_of
 from flowmesh.runtime.http.server import HttpServer, listen

@@ -1,4 +1,4 @@
-"""Export of spans and metrics over OTLP/gRPC: a connection per process, a resource per service.
+"""Export of spans and metrics over OTLP: a connection per process, a resource per service.
 
 OpenTelemetry is an extra, imported only if a collector is configured.
 """
@@ -11,7 +11,9 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from flowmesh.extras import install_command
 from flowmesh.telemetry.spans import Spans
@@ -30,6 +32,7 @@ CLOSE_S = 1.0
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 GRPC = "grpc"
+HTTP = "http/protobuf"
 _span_id: ContextVar[str] = ContextVar("flowmesh_span_id", default="")
 
 
@@ -106,10 +109,15 @@ def open_export(endpoint: str) -> SpanExport:
         return SpanExport()
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise TelemetryMissing from error
-    exporter = OTLPSpanExporter(**exporter_arguments(endpoint))
+    return export_by(OTLPSpanExporter(**exporter_arguments(endpoint)))
+
+
+def export_by(exporter: SpanExporter) -> SpanExport:
+    """Return an export in batches by an exporter of OpenTelemetry."""
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
     return SpanExport(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX), exporter)
 
 
@@ -135,27 +143,62 @@ def resource_of(service: str, instance_id: str) -> Resource:
     )
 
 
-def endpoint_of(configured: str, signal: str, environment: Mapping[str, str] | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """A collector of OTLP. The headers are those of HTTP; gRPC reads its own."""
+
+    endpoint: str
+    protocol: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def collector_of(
+    configured: str, protocol: str, signal: str, environment: Mapping[str, str] | None = None
+) -> Collector | None:
     """Return the collector for TRACES or METRICS: the configured one, or that of OTEL_* variables.
 
-    "" without one, if OTEL_SDK_DISABLED is true, or if OTEL_<signal>_EXPORTER is not otlp.
+    None without one, if OTEL_SDK_DISABLED is true, if OTEL_<signal>_EXPORTER is not otlp, or if
+    the variables name another protocol. An address is a base, to which HTTP adds a path, except
+    that of OTEL_EXPORTER_OTLP_<signal>_ENDPOINT.
     """
     values: Mapping[str, str] = os.environ if environment is None else environment
     if values.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return ""
+        return None
     if "otlp" not in values.get(f"OTEL_{signal}_EXPORTER", "otlp").split(","):
-        return ""
-    if configured:
-        return configured
-    found = _first(values, (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", ENDPOINT))
-    protocol = _first(values, (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", PROTOCOL)) or GRPC
-    if found and protocol != GRPC:
+        return None
+    whole = "" if configured else values.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "")
+    found = configured or whole or values.get(ENDPOINT, "")
+    if not found:
+        return None
+    if not protocol and not configured:
+        protocol = _first(values, (f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL", PROTOCOL))
+    if protocol in ("", GRPC):
+        return Collector(found, GRPC)
+    if protocol != HTTP:
         logging.getLogger("flowmesh.telemetry").warning(
-            "no %s are exported: %s is %s; Flowmesh supports %s, on port 4317 of collectors",
-            *(signal.lower(), PROTOCOL, protocol, GRPC),
+            "no %s are exported: %s is %s; Flowmesh supports %s and %s",
+            *(signal.lower(), PROTOCOL, protocol, GRPC, HTTP),
+        )
+        return None
+    url = found if "://" in found else f"http://{found}"
+    if not whole:
+        url = f"{url.rstrip('/')}/v1/{signal.lower()}"
+    names = (f"OTEL_EXPORTER_OTLP_{signal}_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+    pairs = (pair.partition("=") for pair in _first(values, names).split(",") if "=" in pair)
+    headers = {name.strip().lower(): unquote(value.strip()) for name, _, value in pairs}
+    return Collector(url, HTTP, headers)
+
+
+def endpoint_of(configured: str, signal: str, environment: Mapping[str, str] | None = None) -> str:
+    """Return the collector of a worker, which exports over gRPC only; "" without one."""
+    found = collector_of(configured, "", signal, environment)
+    if found is not None and found.protocol != GRPC:
+        logging.getLogger("flowmesh.telemetry").warning(
+            "no %s are exported: %s is %s; workers support %s, on port 4317 of collectors",
+            *(signal.lower(), PROTOCOL, found.protocol, GRPC),
         )
         return ""
-    return found
+    return found.endpoint if found else ""
 
 
 def _first(values: Mapping[str, str], names: Iterable[str]) -> str:

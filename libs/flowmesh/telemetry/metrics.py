@@ -26,10 +26,25 @@ class Metrics:
     def __init__(self, signals: SignalQueues | None = None) -> None:
         self.registry = CollectorRegistry()
         self.signals = signals or SignalQueues()
+        # Metrics with names of users, which are kept but not exported.
+        self._unexported: list[Collector] = []
         self._made: dict[str, Counter | Gauge | Histogram] = {}
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+    def add_named(self, collector: Collector, *, exported: bool) -> None:
+        """Keep metrics whose labels are names of users, and export them only on request."""
+        if exported:
+            self.registry.register(collector)
+        else:
+            self._unexported.append(collector)
+
+    def collected(self) -> Iterator[Metric]:
+        """Yield all metrics, with those that are not exported."""
+        yield from self.registry.collect()
+        for each in self._unexported:
+            yield from each.collect()
 
     def alias(self, name: str, of: Counter) -> None:
         """Export a counter without labels under a second name."""

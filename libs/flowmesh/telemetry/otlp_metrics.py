@@ -1,4 +1,4 @@
-"""Export of the metrics of `/metrics` to an OTLP/gRPC collector.
+"""Export of the metrics of `/metrics` to a collector of OTLP.
 
 Counters and histograms are cumulative since the start of the process, as in Prometheus.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowmesh.telemetry.export import (
     TelemetryMissing,
@@ -24,18 +24,32 @@ if TYPE_CHECKING:
 Labels = tuple[tuple[str, str], ...]
 
 
+class Exporter(Protocol):
+    """The used calls of an exporter of metrics of OpenTelemetry."""
+
+    def export(self, metrics_data: Any, /) -> Any: ...
+
+    def shutdown(self) -> None: ...
+
+
+def grpc_metric_exporter(endpoint: str) -> Exporter:
+    """Return an exporter over gRPC. Raises TelemetryMissing."""
+    try:
+        from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    except ImportError as error:
+        raise TelemetryMissing from error
+    return OTLPMetricExporter(**exporter_arguments(endpoint))
+
+
 class MetricsExport:
     """The connection to a collector. `send` blocks: call it in a thread."""
 
     def __init__(
-        self, endpoint: str, registry: CollectorRegistry, *, service: str, instance_id: str
+        self, exporter: Exporter, registry: CollectorRegistry, *, service: str, instance_id: str
     ) -> None:
-        try:
-            from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-            from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-        except ImportError as error:
-            raise TelemetryMissing from error
-        self._exporter = OTLPMetricExporter(**exporter_arguments(endpoint))
+        from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+        self._exporter = exporter
         self._registry = registry
         self._resource = resource_of(service, instance_id)
         self._scope = InstrumentationScope("flowmesh")

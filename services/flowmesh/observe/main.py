@@ -9,9 +9,11 @@ from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc
+from flowmesh.audit import audit_relay
 from flowmesh.observe.loops import KeepingLoop
 from flowmesh.observe.objective_store import ObjectiveStore
 from flowmesh.observe.objectives import ObjectiveLoop
+from flowmesh.observe.questions.questions import questions_of
 from flowmesh.observe.server import ObserveServer
 from flowmesh.observe.slos import Slos
 from flowmesh.observe.spans import Requests
@@ -40,7 +42,7 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
         searches=runtime.stub(SearchServiceStub, "orchestrator"),
         definitions=runtime.stub(DefinitionServiceStub, "definition"),
     )
-    objectives = ObjectiveStore(pool)
+    objectives = ObjectiveStore(pool, call=audit_relay(runtime, pool).call)
     runtime.add_loop(
         ObjectiveLoop(
             store=objectives,
@@ -61,6 +63,7 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
                 histories=runtime.stub(HistoryServiceStub, "orchestrator"),
                 insights=runtime.stub(InsightServiceStub, "orchestrator"),
             ),
+            questions=questions_of(runtime, store),
             now_us=now_us,
         ),
         observe_service_pb2_grpc.add_ObserveServiceServicer_to_server,

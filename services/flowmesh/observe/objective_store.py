@@ -1,8 +1,10 @@
 """Rows of stored objectives."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from flowmesh.access.audited import audited_call
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.observe.limits import OBJECTIVES_MAX
@@ -29,9 +31,11 @@ class Claimed(NamedTuple):
 class ObjectiveStore:
     """The objectives of workflows; at most one for each."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", *, call: Callable[[], str] = audited_call
+    ) -> None:
         self._pool = pool
-        self._sql: Any = load_queries(files("flowmesh.observe").joinpath("sql"))
+        self._sql: Any = load_queries(files("flowmesh.observe").joinpath("sql"), call=call)
 
     async def put(self, namespace: str, slo: pb.Slo) -> None:
         """Store an objective. Raises SLOS_FULL."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
+from urllib.parse import unquote
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import Invalid, Violation
@@ -96,11 +97,18 @@ def series_of(amounts: Iterable[Amount], ask: Wanted) -> list[pb.Series]:
 
 def _place(amount: Amount, ask: Wanted) -> tuple[str, float] | None:
     """Return the series and the bucket of a label set; None if the conditions exclude it."""
-    labels = dict(part.split("=", 1) for part in amount.labels.split(",") if "=" in part)
-    labels.setdefault(PROCESS, amount.process)
+    labels = labels_of(amount)
     if not all((labels.get(name, "") == value) is same for name, same, value in ask.conditions):
         return None
     return labels.get(ask.group_by, ""), float(labels.get("le", "0")) if ask.quantile else 0.0
+
+
+def labels_of(amount: Amount) -> dict[str, str]:
+    """Return the labels of an amount, with the service of its process as `process`."""
+    parts = (part.split("=", 1) for part in amount.labels.split(",") if "=" in part)
+    labels = {name: unquote(value) if "%" in value else value for name, value in parts}
+    labels.setdefault(PROCESS, amount.process)
+    return labels
 
 
 def _value(at: dict[float, float], quantile: float) -> float:

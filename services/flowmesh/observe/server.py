@@ -14,6 +14,8 @@ from flowmesh.observe import limits
 from flowmesh.observe.batches import check_batch
 from flowmesh.observe.filters import Where
 from flowmesh.observe.objective_store import ObjectiveStore
+from flowmesh.observe.questions.questions import Questions
+from flowmesh.observe.questions.sums import DAY_US, HOUR_US, Range, checked_range
 from flowmesh.observe.series import series_of, wanted
 from flowmesh.observe.slos import Slos
 from flowmesh.observe.spans import Requests
@@ -37,12 +39,14 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         slos: Slos,
         objectives: ObjectiveStore,
         requests: Requests,
+        questions: Questions,
         now_us: Callable[[], int],
     ) -> None:
         self._store = store
         self._slos = slos
         self._objectives = objectives
         self._requests = requests
+        self._questions = questions
         self._now_us = now_us
 
     async def RecordSignals(
@@ -147,6 +151,35 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         count = _page_size(request)
         calls = await self._store.calls(where, count)
         return calls, _token(request, calls, count)
+
+    async def ExplainSlowness(
+        self, request: pb.ExplainSlownessRequest, context: Context
+    ) -> pb.ExplainSlownessResponse:
+        valid_id(request.workflow_id, "workflow_id")
+        span = self._range(request.since_us, request.until_us, DAY_US)
+        return await self._questions.slowness.explained(
+            namespace_of(request), request.workflow_id, span
+        )
+
+    async def GetQueueUse(
+        self, request: pb.GetQueueUseRequest, context: Context
+    ) -> pb.GetQueueUseResponse:
+        span = self._range(request.from_us, request.until_us)
+        return await self._questions.queues.of(namespace_of(request), request.queue, span)
+
+    async def CompareWorkers(
+        self, request: pb.CompareWorkersRequest, context: Context
+    ) -> pb.CompareWorkersResponse:
+        span = self._range(request.from_us, request.until_us)
+        return await self._questions.workers.compared(namespace_of(request), span)
+
+    async def GetServiceMap(
+        self, request: pb.GetServiceMapRequest, context: Context
+    ) -> pb.GetServiceMapResponse:
+        return await self._questions.services.of(self._range(request.from_us, request.until_us))
+
+    def _range(self, from_us: int, until_us: int, default_us: int = HOUR_US) -> Range:
+        return checked_range(from_us, until_us, self._now_us(), default_us)
 
     def _where(self, request: Any, namespace: str, table: str, *, after: int = 0) -> Where:
         before = int(last_of_token(request.page_token, list_key(request)) or 0)

@@ -16,6 +16,7 @@ import flowmesh.api.eventstore.v1
 import flowmesh.api.execution.v1
 import flowmesh.api.fleet.v1
 import flowmesh.api.identity.v1
+import flowmesh.api.observe.v1
 from flowmesh.api.common.v1 import access_pb2
 from flowmesh.api.identity.v1 import audit_service_pb2 as pb
 from flowmesh.api.identity.v1 import audit_service_pb2_grpc
@@ -32,6 +33,7 @@ _PACKAGES = (
     flowmesh.api.execution.v1,
     flowmesh.api.fleet.v1,
     flowmesh.api.identity.v1,
+    flowmesh.api.observe.v1,
 )
 
 

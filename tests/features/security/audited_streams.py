@@ -1,5 +1,6 @@
-"""Audited changes of the event store, of subscriptions, dead letters, agents and plugins."""
+"""Audited changes of the event store, subscriptions, dead letters, agents, plugins, objectives."""
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from flowmesh.api.eventstore.v1 import (
 )
 from flowmesh.api.fleet.v1 import agent_pb2
 from tests.features.closed import Caller
+from tests.features.natives import workflow
 from tests.features.plugins.market import Market
 from tests.features.security.audited import Audited, call
 
@@ -18,12 +20,13 @@ NAMESPACE: Final = {"namespace": "everything"}
 
 
 async def change_others(audited: Audited) -> None:
-    """Streams, subscriptions, agents and plugins."""
+    """Streams, subscriptions, agents, plugins and objectives."""
     owner = audited.closed.owner
     await change_streams(owner)
     await change_subscriptions(owner)
     await change_agents(audited)
     await change_plugins(owner)
+    await change_objectives(audited)
 
 
 async def change_streams(owner: Caller) -> None:
@@ -117,3 +120,26 @@ async def change_plugins(owner: Caller) -> None:
         await call(owner, f"{service}.PinPlugin", pinned=pinned, **named)
     await call(owner, f"{service}.UpgradePlugin", **plugin)
     await call(owner, f"{service}.RemovePlugin", **named)
+
+
+async def change_objectives(audited: Audited) -> None:
+    """An objective that is set, set anew and deleted; computed states are no changes."""
+    owner = audited.closed.owner
+    source = json.dumps(workflow("watched", {"id": "a", "taskRef": "noop"})).encode()
+    await call(
+        owner,
+        "DefinitionService.Apply",
+        source=source,
+        content_type="application/json",
+        **NAMESPACE,
+    )
+    named = {"workflow_id": "watched", **NAMESPACE}
+    for target in (99.0, 99.5):
+        await call(owner, "ObserveService.SetSlo", target=target, **named)
+    await call(owner, "ObserveService.DeleteSlo", **named)
+    deleted, changed, made, applied = await audited.found(4, target="watched")
+    assert applied.method == "DefinitionService.Apply"
+    assert deleted.method == "ObserveService.DeleteSlo"
+    assert changed.method == made.method == "ObserveService.SetSlo"
+    assert (made.actor, made.before, changed.before) == ("owner@example.com", "", made.after)
+    assert deleted.after == ""

@@ -72,7 +72,19 @@ export function ExecutionCharts({ span, workflow, zoom, marks }: Props) {
 }
 
 interface Signal {
-  name: "calls" | "errors" | "latencies" | "waiting" | "running" | "oldest" | "commits";
+  name:
+    | "calls"
+    | "errors"
+    | "latencies"
+    | "waiting"
+    | "running"
+    | "oldest"
+    | "commits"
+    | "attempts"
+    | "failures"
+    | "published"
+    | "consumed"
+    | "sizes";
   metric: string;
   groupBy: string;
   where?: readonly string[];
@@ -80,6 +92,21 @@ interface Signal {
 }
 
 const GOOD = ["200", "201", "202", "204", "206", "304"].map((each) => `status!=${each}`);
+
+/** Attempts of tasks by a label: completed, failed, and their durations. */
+function attemptsBy(label: "task_type" | "worker"): readonly Signal[] {
+  const metric = `flowmesh_${label}_attempts_total`;
+  return [
+    { name: "attempts", metric, groupBy: label, where: ["outcome=completed"] },
+    { name: "failures", metric, groupBy: label, where: ["outcome=failed"] },
+    {
+      name: "latencies",
+      metric: `flowmesh_${label}_attempt_seconds_bucket`,
+      groupBy: label,
+      quantile: 0.95,
+    },
+  ];
+}
 
 /** The charts of rates, errors and durations, by what they are about. */
 export const SIGNALS: Readonly<Record<string, readonly Signal[]>> = {
@@ -117,6 +144,14 @@ export const SIGNALS: Readonly<Record<string, readonly Signal[]>> = {
       groupBy: "process",
       quantile: 0.95,
     },
+  ],
+  taskTypes: attemptsBy("task_type"),
+  eachWorker: attemptsBy("worker"),
+  queues: [
+    { name: "published", metric: "messages_published_total", groupBy: "queue" },
+    { name: "consumed", metric: "messages_consumed_total", groupBy: "queue" },
+    { name: "failures", metric: "messages_failed_total", groupBy: "queue" },
+    { name: "sizes", metric: "queue_sizes", groupBy: "queue" },
   ],
   database: [
     { name: "commits", metric: "flowmesh_commit_seconds_count", groupBy: "process" },

@@ -11,6 +11,7 @@ import { ExecutionCharts, SIGNALS, SignalCharts } from "./charts";
 import { Late } from "./late";
 import { Calls, Logs, Slowest, Versions } from "./lists";
 import { Objective } from "./objective";
+import { Questions } from "./questions";
 import { betweenText, type Chosen, DEFAULT_HOURS, executionsOf, spanOf, weekBefore } from "./span";
 import { Waterfall } from "./waterfall";
 
@@ -21,7 +22,7 @@ const HOURS = [1, 6, 24, 168] as const;
 export function ObservePage() {
   const chosen = route.useSearch();
   const navigate = route.useNavigate();
-  const { hours, from, to, workflow, q = "", trace, execution, by = "services" } = chosen;
+  const { hours, from, to, workflow, q = "", trace, execution, by = "services", ask } = chosen;
   const span = useMemo(() => spanOf({ hours, from, to }), [hours, from, to]);
   const choose = (more: Partial<Chosen>) => {
     void navigate({ search: { ...chosen, ...more }, replace: true });
@@ -59,6 +60,12 @@ export function ObservePage() {
         </>
       }
     >
+      <Questions
+        span={span}
+        workflow={workflow}
+        ask={ask}
+        choose={(question) => choose({ ask: question })}
+      />
       {(execution || trace) && <Waterfall execution={execution} trace={trace} />}
       <ExecutionCharts span={span} workflow={workflow} zoom={zoom} marks={changes} />
       <select

@@ -56,6 +56,10 @@ _OBSERVE: tuple[Entry, ...] = (
     Command("set-slo", "operations.objectives:set_slo", "Store the objective of a workflow."),
     Command("delete-slo", "operations.objectives:delete_slo", "Delete a stored objective."),
     Command("request", "operations.objectives:request", "Show a request: spans and log records."),
+    Command("why-slow", "operations.questions:why_slow", "Explain why a workflow is slow."),
+    Command("queue", "operations.questions:queue", "Show who uses a message queue."),
+    Command("workers", "operations.questions:workers", "Compare workers with their peers."),
+    Command("map", "operations.questions:map_services", "Show services, rates and calls."),
 )
 _CELLS: tuple[Entry, ...] = (
     Command("list", "flowmesh.suite.cells.commands:list_cells", "List the cells."),

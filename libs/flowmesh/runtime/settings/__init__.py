@@ -346,7 +346,10 @@ class Settings(CellSettings):
         default=False, description="write a log line at level info for each event of an execution"
     )
     otlp_endpoint: Server = Field(
-        default="", description="host:port or URL of an OTLP/gRPC collector for traces"
+        default="", description="host:port or URL of an OTLP collector for traces"
+    )
+    otlp_protocol: Literal["", "grpc", "http/protobuf"] = Field(
+        default="", description="protocol of the collector; empty is grpc, or that of OTEL_*"
     )
     otlp_metrics_seconds: float = Field(
         default=0,

@@ -1,11 +1,24 @@
 """Settings of kept signals."""
 
-from pydantic import Field
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
+
+_PLACE: Final = re.compile(r"(?:[^\s/?#@:]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})")
+_PORT_MAX: Final = 65_535
+
+
+def _check_place(place: str) -> str:
+    found = _PLACE.fullmatch(place)
+    if place and (found is None or not 0 < int(found[1]) <= _PORT_MAX):
+        raise ValueError(f"{place!r} is no address; write it as host:port")
+    return place
 
 
 class ObserveSettings(BaseSettings):
-    """Settings of kept signals: switch, retention and size."""
+    """Settings of kept signals: switch, retention and size; and of their export by StatsD."""
 
     observe: bool = Field(
         default=True,
@@ -25,6 +38,14 @@ class ObserveSettings(BaseSettings):
         default=16_384,
         ge=64,
         description="size of kept signals from which the oldest days are deleted, in MiB",
+    )
+
+    statsd: Annotated[str, AfterValidator(_check_place)] = Field(
+        default="",
+        description="host:port of a StatsD server that reads tags, for metrics by UDP",
+    )
+    statsd_seconds: float = Field(
+        default=10, ge=1, le=86_400, description="seconds between two reports to the StatsD server"
     )
 
     @property

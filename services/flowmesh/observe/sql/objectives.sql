@@ -1,14 +1,15 @@
--- name: set-objective(namespace, workflow, body, most)$
+-- name: set-objective(namespace, workflow, body, most, call)$
 -- Null if the namespace is full. The state is computed soon.
 insert into objectives (namespace, workflow, body)
 select :namespace::text, :workflow::text, :body::bytea
 where (select count(*) from objectives
        where namespace = :namespace::text and workflow <> :workflow::text) < :most::int
 on conflict (namespace, workflow) do update set body = excluded.body, claimed_us = 0
-returning true;
+returning set_config('flowmesh.call', :call, true) is not null;
 
--- name: delete-objective(namespace, workflow)$
-delete from objectives where namespace = :namespace and workflow = :workflow returning true;
+-- name: delete-objective(namespace, workflow, call)$
+delete from objectives where namespace = :namespace and workflow = :workflow
+returning set_config('flowmesh.call', :call, true) is not null;
 
 -- name: objective(namespace, workflow)$
 select body from objectives where namespace = :namespace and workflow = :workflow;

@@ -30,6 +30,7 @@ from flowmesh.orchestrator.limits.permit_client import PermitClient
 from flowmesh.orchestrator.limits.ready_queues import Key, ReadyQueues, ReadyTask, key_of
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.rules import Rules
+from flowmesh.orchestrator.model.attempt_metrics import AttemptMetrics
 from flowmesh.orchestrator.model.commands import PendingCommand, no_reply
 from flowmesh.orchestrator.model.failures import failure
 from flowmesh.orchestrator.model.ids import marked, token_of
@@ -121,7 +122,7 @@ class Dispatcher:
             draw=draw,
             add=self.add,
             requeue=partial(open_tasks.requeue, self),
-            learn=None if router is None else partial(self._learn, router),
+            ended=partial(self._ended, metrics.attempts),
         )
         self._export(metrics)
 
@@ -212,10 +213,14 @@ class Dispatcher:
                 lambda: self.ready.count,
             )
 
-    def _learn(self, router: LearnedRouter, lease: Lease, failed: bool) -> None:
-        if lease.key is not None and lease.sent_at_ms:
-            duration_ms = self._clock.monotonic_ms() - lease.sent_at_ms
-            router.ended(
+    def _ended(self, attempts: AttemptMetrics, lease: Lease, failed: bool) -> None:
+        if lease.key is None or not lease.sent_at_ms:
+            return
+        now_ms = self._clock.monotonic_ms()
+        duration_ms = now_ms - lease.sent_at_ms
+        attempts.ended(lease.key, lease.worker_id, duration_ms, now_ms, failed=failed)
+        if self.router is not None:
+            self.router.ended(
                 lease.key, lease.worker_id, duration_ms, failed=failed, routed=lease.routed
             )
 

@@ -25,7 +25,7 @@ class TaskResults:
     """Turns reports of worker services into commands.
 
     `add` queues a task again; `requeue` does so for executions that are not in memory as stored.
-    `learn` takes the lease of each attempt that ended, with True if it failed.
+    `ended` takes the lease of each attempt that ended, with True if it failed.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class TaskResults:
         draw: Callable[[], float],
         add: Callable[[State, NodeState, int], None],
         requeue: Callable[[set[str]], None],
-        learn: Callable[[Lease, bool], None] | None = None,
+        ended: Callable[[Lease, bool], None],
     ) -> None:
         self._states = states
         self._leases = leases
@@ -54,7 +54,7 @@ class TaskResults:
         self._draw = draw
         self._add = add
         self._requeue = requeue
-        self._learn = learn
+        self._ended = ended
         # Number of failed attempts by kind.
         self.failed: dict[Key, int] = {}
 
@@ -83,8 +83,8 @@ class TaskResults:
             pending.cause = _cause(lease, valid=valid)
             self._submit_result(pending, scope)
             return
-        if self._learn is not None and lease is not None:
-            self._learn(lease, failed)
+        if lease is not None:
+            self._ended(lease, failed)
         command = TaskEnded(
             node_id,
             attempt,

@@ -1,8 +1,7 @@
 """Metrics of the orchestrator; updated per batch where possible, never labeled by execution."""
 
+from flowmesh.orchestrator.model.attempt_metrics import OTHER, AttemptMetrics
 from flowmesh.telemetry.metrics import Metrics
-
-OTHER = "other"
 
 
 class WorkflowMetrics:
@@ -68,6 +67,7 @@ class OrchestratorMetrics:
             "flowmesh_slowdowns", "Tasks found to take several times as long as they did."
         )
         self.workflows = WorkflowMetrics(metrics, workflows_max) if workflows_max else None
+        self.attempts = AttemptMetrics(metrics, exported=workflows_max > 0)
         self.execution_latency = metrics.histogram(
             "flowmesh_execution_seconds", "Start to end of an execution."
         )

@@ -2095,11 +2095,568 @@ func (x *Span) GetWaitMs() float64 {
 	return 0
 }
 
+type ExplainSlownessRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespace  string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	WorkflowId string                 `protobuf:"bytes,2,opt,name=workflow_id,json=workflowId,proto3" json:"workflow_id,omitempty"`
+	// From and until; 0 is a day before `until_us`, and now. The time before has the same length.
+	SinceUs       int64 `protobuf:"varint,3,opt,name=since_us,json=sinceUs,proto3" json:"since_us,omitempty"`
+	UntilUs       int64 `protobuf:"varint,4,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainSlownessRequest) Reset() {
+	*x = ExplainSlownessRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainSlownessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainSlownessRequest) ProtoMessage() {}
+
+func (x *ExplainSlownessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainSlownessRequest.ProtoReflect.Descriptor instead.
+func (*ExplainSlownessRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ExplainSlownessRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ExplainSlownessRequest) GetWorkflowId() string {
+	if x != nil {
+		return x.WorkflowId
+	}
+	return ""
+}
+
+func (x *ExplainSlownessRequest) GetSinceUs() int64 {
+	if x != nil {
+		return x.SinceUs
+	}
+	return 0
+}
+
+func (x *ExplainSlownessRequest) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+type ExplainSlownessResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer in one sentence.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// The whole executions first, then by the change, the largest first.
+	Differences   []*Difference `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	BeforeUs      int64         `protobuf:"varint,3,opt,name=before_us,json=beforeUs,proto3" json:"before_us,omitempty"`
+	SinceUs       int64         `protobuf:"varint,4,opt,name=since_us,json=sinceUs,proto3" json:"since_us,omitempty"`
+	UntilUs       int64         `protobuf:"varint,5,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainSlownessResponse) Reset() {
+	*x = ExplainSlownessResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainSlownessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainSlownessResponse) ProtoMessage() {}
+
+func (x *ExplainSlownessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainSlownessResponse.ProtoReflect.Descriptor instead.
+func (*ExplainSlownessResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ExplainSlownessResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ExplainSlownessResponse) GetDifferences() []*Difference {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *ExplainSlownessResponse) GetBeforeUs() int64 {
+	if x != nil {
+		return x.BeforeUs
+	}
+	return 0
+}
+
+func (x *ExplainSlownessResponse) GetSinceUs() int64 {
+	if x != nil {
+		return x.SinceUs
+	}
+	return 0
+}
+
+func (x *ExplainSlownessResponse) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+type GetQueueUseRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Queue     string                 `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
+	// From and until; 0 is an hour ago and now.
+	FromUs        int64 `protobuf:"varint,3,opt,name=from_us,json=fromUs,proto3" json:"from_us,omitempty"`
+	UntilUs       int64 `protobuf:"varint,4,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQueueUseRequest) Reset() {
+	*x = GetQueueUseRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQueueUseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQueueUseRequest) ProtoMessage() {}
+
+func (x *GetQueueUseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQueueUseRequest.ProtoReflect.Descriptor instead.
+func (*GetQueueUseRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *GetQueueUseRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *GetQueueUseRequest) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *GetQueueUseRequest) GetFromUs() int64 {
+	if x != nil {
+		return x.FromUs
+	}
+	return 0
+}
+
+func (x *GetQueueUseRequest) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+type GetQueueUseResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Queue string                 `protobuf:"bytes,1,opt,name=queue,proto3" json:"queue,omitempty"`
+	// The answer in one sentence.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Messages a second.
+	Published float64 `protobuf:"fixed64,3,opt,name=published,proto3" json:"published,omitempty"`
+	Consumed  float64 `protobuf:"fixed64,4,opt,name=consumed,proto3" json:"consumed,omitempty"`
+	Failed    float64 `protobuf:"fixed64,5,opt,name=failed,proto3" json:"failed,omitempty"`
+	Depth     uint64  `protobuf:"varint,6,opt,name=depth,proto3" json:"depth,omitempty"`
+	// Open streams of consumers.
+	Consumers uint32       `protobuf:"varint,7,opt,name=consumers,proto3" json:"consumers,omitempty"`
+	Users     []*QueueUser `protobuf:"bytes,8,rep,name=users,proto3" json:"users,omitempty"`
+	// Whether there are more workflows than are searched.
+	Truncated     bool `protobuf:"varint,9,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetQueueUseResponse) Reset() {
+	*x = GetQueueUseResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetQueueUseResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetQueueUseResponse) ProtoMessage() {}
+
+func (x *GetQueueUseResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetQueueUseResponse.ProtoReflect.Descriptor instead.
+func (*GetQueueUseResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *GetQueueUseResponse) GetQueue() string {
+	if x != nil {
+		return x.Queue
+	}
+	return ""
+}
+
+func (x *GetQueueUseResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *GetQueueUseResponse) GetPublished() float64 {
+	if x != nil {
+		return x.Published
+	}
+	return 0
+}
+
+func (x *GetQueueUseResponse) GetConsumed() float64 {
+	if x != nil {
+		return x.Consumed
+	}
+	return 0
+}
+
+func (x *GetQueueUseResponse) GetFailed() float64 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *GetQueueUseResponse) GetDepth() uint64 {
+	if x != nil {
+		return x.Depth
+	}
+	return 0
+}
+
+func (x *GetQueueUseResponse) GetConsumers() uint32 {
+	if x != nil {
+		return x.Consumers
+	}
+	return 0
+}
+
+func (x *GetQueueUseResponse) GetUsers() []*QueueUser {
+	if x != nil {
+		return x.Users
+	}
+	return nil
+}
+
+func (x *GetQueueUseResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+type CompareWorkersRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// From and until; 0 is an hour ago and now.
+	FromUs        int64 `protobuf:"varint,2,opt,name=from_us,json=fromUs,proto3" json:"from_us,omitempty"`
+	UntilUs       int64 `protobuf:"varint,3,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareWorkersRequest) Reset() {
+	*x = CompareWorkersRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareWorkersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareWorkersRequest) ProtoMessage() {}
+
+func (x *CompareWorkersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareWorkersRequest.ProtoReflect.Descriptor instead.
+func (*CompareWorkersRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *CompareWorkersRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *CompareWorkersRequest) GetFromUs() int64 {
+	if x != nil {
+		return x.FromUs
+	}
+	return 0
+}
+
+func (x *CompareWorkersRequest) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+type CompareWorkersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer in one sentence.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// The sick ones first.
+	Workers       []*ComparedWorker `protobuf:"bytes,2,rep,name=workers,proto3" json:"workers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CompareWorkersResponse) Reset() {
+	*x = CompareWorkersResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CompareWorkersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CompareWorkersResponse) ProtoMessage() {}
+
+func (x *CompareWorkersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CompareWorkersResponse.ProtoReflect.Descriptor instead.
+func (*CompareWorkersResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CompareWorkersResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *CompareWorkersResponse) GetWorkers() []*ComparedWorker {
+	if x != nil {
+		return x.Workers
+	}
+	return nil
+}
+
+type GetServiceMapRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// From and until; 0 is an hour ago and now.
+	FromUs        int64 `protobuf:"varint,1,opt,name=from_us,json=fromUs,proto3" json:"from_us,omitempty"`
+	UntilUs       int64 `protobuf:"varint,2,opt,name=until_us,json=untilUs,proto3" json:"until_us,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetServiceMapRequest) Reset() {
+	*x = GetServiceMapRequest{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetServiceMapRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetServiceMapRequest) ProtoMessage() {}
+
+func (x *GetServiceMapRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetServiceMapRequest.ProtoReflect.Descriptor instead.
+func (*GetServiceMapRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *GetServiceMapRequest) GetFromUs() int64 {
+	if x != nil {
+		return x.FromUs
+	}
+	return 0
+}
+
+func (x *GetServiceMapRequest) GetUntilUs() int64 {
+	if x != nil {
+		return x.UntilUs
+	}
+	return 0
+}
+
+type GetServiceMapResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Services []*ServiceNode         `protobuf:"bytes,1,rep,name=services,proto3" json:"services,omitempty"`
+	Calls    []*ServiceCalls        `protobuf:"bytes,2,rep,name=calls,proto3" json:"calls,omitempty"`
+	// Whether there are more kept calls than are read.
+	Truncated     bool `protobuf:"varint,3,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetServiceMapResponse) Reset() {
+	*x = GetServiceMapResponse{}
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetServiceMapResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetServiceMapResponse) ProtoMessage() {}
+
+func (x *GetServiceMapResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_observe_v1_observe_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetServiceMapResponse.ProtoReflect.Descriptor instead.
+func (*GetServiceMapResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *GetServiceMapResponse) GetServices() []*ServiceNode {
+	if x != nil {
+		return x.Services
+	}
+	return nil
+}
+
+func (x *GetServiceMapResponse) GetCalls() []*ServiceCalls {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+func (x *GetServiceMapResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
 var File_flowmesh_api_observe_v1_observe_service_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\n" +
-	"-flowmesh/api/observe/v1/observe_service.proto\x12\x17flowmesh.api.observe.v1\x1a#flowmesh/api/common/v1/access.proto\"\xa0\x02\n" +
+	"-flowmesh/api/observe/v1/observe_service.proto\x12\x17flowmesh.api.observe.v1\x1a#flowmesh/api/common/v1/access.proto\x1a'flowmesh/api/observe/v1/questions.proto\"\xa0\x02\n" +
 	"\x14RecordSignalsRequest\x12\x18\n" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12%\n" +
 	"\vinstance_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\bR\n" +
@@ -2264,12 +2821,53 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x04node\x18\n" +
 	" \x01(\tR\x04node\x12\x18\n" +
 	"\aattempt\x18\v \x01(\rR\aattempt\x12\x17\n" +
-	"\await_ms\x18\f \x01(\x01R\x06waitMs*i\n" +
+	"\await_ms\x18\f \x01(\x01R\x06waitMs\"\x93\x01\n" +
+	"\x16ExplainSlownessRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12%\n" +
+	"\vworkflow_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x01R\n" +
+	"workflowId\x12\x19\n" +
+	"\bsince_us\x18\x03 \x01(\x03R\asinceUs\x12\x19\n" +
+	"\buntil_us\x18\x04 \x01(\x03R\auntilUs\"\xc7\x01\n" +
+	"\x17ExplainSlownessResponse\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12E\n" +
+	"\vdifferences\x18\x02 \x03(\v2#.flowmesh.api.observe.v1.DifferenceR\vdifferences\x12\x1b\n" +
+	"\tbefore_us\x18\x03 \x01(\x03R\bbeforeUs\x12\x19\n" +
+	"\bsince_us\x18\x04 \x01(\x03R\asinceUs\x12\x19\n" +
+	"\buntil_us\x18\x05 \x01(\x03R\auntilUs\"\x82\x01\n" +
+	"\x12GetQueueUseRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
+	"\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x12\x17\n" +
+	"\afrom_us\x18\x03 \x01(\x03R\x06fromUs\x12\x19\n" +
+	"\buntil_us\x18\x04 \x01(\x03R\auntilUs\"\x9d\x02\n" +
+	"\x13GetQueueUseResponse\x12\x14\n" +
+	"\x05queue\x18\x01 \x01(\tR\x05queue\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x1c\n" +
+	"\tpublished\x18\x03 \x01(\x01R\tpublished\x12\x1a\n" +
+	"\bconsumed\x18\x04 \x01(\x01R\bconsumed\x12\x16\n" +
+	"\x06failed\x18\x05 \x01(\x01R\x06failed\x12\x14\n" +
+	"\x05depth\x18\x06 \x01(\x04R\x05depth\x12\x1c\n" +
+	"\tconsumers\x18\a \x01(\rR\tconsumers\x128\n" +
+	"\x05users\x18\b \x03(\v2\".flowmesh.api.observe.v1.QueueUserR\x05users\x12\x1c\n" +
+	"\ttruncated\x18\t \x01(\bR\ttruncated\"i\n" +
+	"\x15CompareWorkersRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x17\n" +
+	"\afrom_us\x18\x02 \x01(\x03R\x06fromUs\x12\x19\n" +
+	"\buntil_us\x18\x03 \x01(\x03R\auntilUs\"o\n" +
+	"\x16CompareWorkersResponse\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12A\n" +
+	"\aworkers\x18\x02 \x03(\v2'.flowmesh.api.observe.v1.ComparedWorkerR\aworkers\"J\n" +
+	"\x14GetServiceMapRequest\x12\x17\n" +
+	"\afrom_us\x18\x01 \x01(\x03R\x06fromUs\x12\x19\n" +
+	"\buntil_us\x18\x02 \x01(\x03R\auntilUs\"\xb4\x01\n" +
+	"\x15GetServiceMapResponse\x12@\n" +
+	"\bservices\x18\x01 \x03(\v2$.flowmesh.api.observe.v1.ServiceNodeR\bservices\x12;\n" +
+	"\x05calls\x18\x02 \x03(\v2%.flowmesh.api.observe.v1.ServiceCallsR\x05calls\x12\x1c\n" +
+	"\ttruncated\x18\x03 \x01(\bR\ttruncated*i\n" +
 	"\bSpanKind\x12\x19\n" +
 	"\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSPAN_KIND_CALL\x10\x01\x12\x17\n" +
 	"\x13SPAN_KIND_EXECUTION\x10\x02\x12\x15\n" +
-	"\x11SPAN_KIND_ATTEMPT\x10\x032\xdb\t\n" +
+	"\x11SPAN_KIND_ATTEMPT\x10\x032\xc4\r\n" +
 	"\x0eObserveService\x12x\n" +
 	"\rRecordSignals\x12-.flowmesh.api.observe.v1.RecordSignalsRequest\x1a..flowmesh.api.observe.v1.RecordSignalsResponse\"\b\xea\xe0\x18\x04\b\n" +
 	"\x10\x02\x12o\n" +
@@ -2279,11 +2877,15 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\x0fListServiceLogs\x12/.flowmesh.api.observe.v1.ListServiceLogsRequest\x1a0.flowmesh.api.observe.v1.ListServiceLogsResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02\x12j\n" +
 	"\tListCalls\x12).flowmesh.api.observe.v1.ListCallsRequest\x1a*.flowmesh.api.observe.v1.ListCallsResponse\"\x06\xea\xe0\x18\x02\b\x03\x12\x81\x01\n" +
 	"\x10ListServiceCalls\x120.flowmesh.api.observe.v1.ListServiceCallsRequest\x1a1.flowmesh.api.observe.v1.ListServiceCallsResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02\x12a\n" +
-	"\x06GetSlo\x12&.flowmesh.api.observe.v1.GetSloRequest\x1a'.flowmesh.api.observe.v1.GetSloResponse\"\x06\xea\xe0\x18\x02\b\x03\x12a\n" +
-	"\x06SetSlo\x12&.flowmesh.api.observe.v1.SetSloRequest\x1a'.flowmesh.api.observe.v1.SetSloResponse\"\x06\xea\xe0\x18\x02\b\x05\x12j\n" +
-	"\tDeleteSlo\x12).flowmesh.api.observe.v1.DeleteSloRequest\x1a*.flowmesh.api.observe.v1.DeleteSloResponse\"\x06\xea\xe0\x18\x02\b\x05\x12g\n" +
+	"\x06GetSlo\x12&.flowmesh.api.observe.v1.GetSloRequest\x1a'.flowmesh.api.observe.v1.GetSloResponse\"\x06\xea\xe0\x18\x02\b\x03\x12c\n" +
+	"\x06SetSlo\x12&.flowmesh.api.observe.v1.SetSloRequest\x1a'.flowmesh.api.observe.v1.SetSloResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12l\n" +
+	"\tDeleteSlo\x12).flowmesh.api.observe.v1.DeleteSloRequest\x1a*.flowmesh.api.observe.v1.DeleteSloResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12g\n" +
 	"\bListSlos\x12(.flowmesh.api.observe.v1.ListSlosRequest\x1a).flowmesh.api.observe.v1.ListSlosResponse\"\x06\xea\xe0\x18\x02\b\x03\x12j\n" +
-	"\tListSpans\x12).flowmesh.api.observe.v1.ListSpansRequest\x1a*.flowmesh.api.observe.v1.ListSpansResponse\"\x06\xea\xe0\x18\x02\b\x03Bm\n" +
+	"\tListSpans\x12).flowmesh.api.observe.v1.ListSpansRequest\x1a*.flowmesh.api.observe.v1.ListSpansResponse\"\x06\xea\xe0\x18\x02\b\x03\x12|\n" +
+	"\x0fExplainSlowness\x12/.flowmesh.api.observe.v1.ExplainSlownessRequest\x1a0.flowmesh.api.observe.v1.ExplainSlownessResponse\"\x06\xea\xe0\x18\x02\b\x03\x12p\n" +
+	"\vGetQueueUse\x12+.flowmesh.api.observe.v1.GetQueueUseRequest\x1a,.flowmesh.api.observe.v1.GetQueueUseResponse\"\x06\xea\xe0\x18\x02\b\x03\x12y\n" +
+	"\x0eCompareWorkers\x12..flowmesh.api.observe.v1.CompareWorkersRequest\x1a/.flowmesh.api.observe.v1.CompareWorkersResponse\"\x06\xea\xe0\x18\x02\b\x03\x12x\n" +
+	"\rGetServiceMap\x12-.flowmesh.api.observe.v1.GetServiceMapRequest\x1a..flowmesh.api.observe.v1.GetServiceMapResponse\"\b\xea\xe0\x18\x04\b\x03\x10\x02Bm\n" +
 	"\x1bdev.flowmesh.api.observe.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/observe/v1;observev1\xaa\x02\x17Flowmesh.Api.Observe.V1b\x06proto3"
 
 var (
@@ -2299,7 +2901,7 @@ func file_flowmesh_api_observe_v1_observe_service_proto_rawDescGZIP() []byte {
 }
 
 var file_flowmesh_api_observe_v1_observe_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_flowmesh_api_observe_v1_observe_service_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_flowmesh_api_observe_v1_observe_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_flowmesh_api_observe_v1_observe_service_proto_goTypes = []any{
 	(SpanKind)(0),                    // 0: flowmesh.api.observe.v1.SpanKind
 	(*RecordSignalsRequest)(nil),     // 1: flowmesh.api.observe.v1.RecordSignalsRequest
@@ -2331,6 +2933,19 @@ var file_flowmesh_api_observe_v1_observe_service_proto_goTypes = []any{
 	(*ListSpansRequest)(nil),         // 27: flowmesh.api.observe.v1.ListSpansRequest
 	(*ListSpansResponse)(nil),        // 28: flowmesh.api.observe.v1.ListSpansResponse
 	(*Span)(nil),                     // 29: flowmesh.api.observe.v1.Span
+	(*ExplainSlownessRequest)(nil),   // 30: flowmesh.api.observe.v1.ExplainSlownessRequest
+	(*ExplainSlownessResponse)(nil),  // 31: flowmesh.api.observe.v1.ExplainSlownessResponse
+	(*GetQueueUseRequest)(nil),       // 32: flowmesh.api.observe.v1.GetQueueUseRequest
+	(*GetQueueUseResponse)(nil),      // 33: flowmesh.api.observe.v1.GetQueueUseResponse
+	(*CompareWorkersRequest)(nil),    // 34: flowmesh.api.observe.v1.CompareWorkersRequest
+	(*CompareWorkersResponse)(nil),   // 35: flowmesh.api.observe.v1.CompareWorkersResponse
+	(*GetServiceMapRequest)(nil),     // 36: flowmesh.api.observe.v1.GetServiceMapRequest
+	(*GetServiceMapResponse)(nil),    // 37: flowmesh.api.observe.v1.GetServiceMapResponse
+	(*Difference)(nil),               // 38: flowmesh.api.observe.v1.Difference
+	(*QueueUser)(nil),                // 39: flowmesh.api.observe.v1.QueueUser
+	(*ComparedWorker)(nil),           // 40: flowmesh.api.observe.v1.ComparedWorker
+	(*ServiceNode)(nil),              // 41: flowmesh.api.observe.v1.ServiceNode
+	(*ServiceCalls)(nil),             // 42: flowmesh.api.observe.v1.ServiceCalls
 }
 var file_flowmesh_api_observe_v1_observe_service_proto_depIdxs = []int32{
 	3,  // 0: flowmesh.api.observe.v1.RecordSignalsRequest.metrics:type_name -> flowmesh.api.observe.v1.MetricPoints
@@ -2348,33 +2963,46 @@ var file_flowmesh_api_observe_v1_observe_service_proto_depIdxs = []int32{
 	29, // 12: flowmesh.api.observe.v1.ListSpansResponse.spans:type_name -> flowmesh.api.observe.v1.Span
 	4,  // 13: flowmesh.api.observe.v1.ListSpansResponse.logs:type_name -> flowmesh.api.observe.v1.LogRecord
 	0,  // 14: flowmesh.api.observe.v1.Span.kind:type_name -> flowmesh.api.observe.v1.SpanKind
-	1,  // 15: flowmesh.api.observe.v1.ObserveService.RecordSignals:input_type -> flowmesh.api.observe.v1.RecordSignalsRequest
-	6,  // 16: flowmesh.api.observe.v1.ObserveService.ListSeries:input_type -> flowmesh.api.observe.v1.ListSeriesRequest
-	10, // 17: flowmesh.api.observe.v1.ObserveService.ListLogs:input_type -> flowmesh.api.observe.v1.ListLogsRequest
-	12, // 18: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:input_type -> flowmesh.api.observe.v1.ListServiceLogsRequest
-	14, // 19: flowmesh.api.observe.v1.ObserveService.ListCalls:input_type -> flowmesh.api.observe.v1.ListCallsRequest
-	16, // 20: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:input_type -> flowmesh.api.observe.v1.ListServiceCallsRequest
-	18, // 21: flowmesh.api.observe.v1.ObserveService.GetSlo:input_type -> flowmesh.api.observe.v1.GetSloRequest
-	21, // 22: flowmesh.api.observe.v1.ObserveService.SetSlo:input_type -> flowmesh.api.observe.v1.SetSloRequest
-	23, // 23: flowmesh.api.observe.v1.ObserveService.DeleteSlo:input_type -> flowmesh.api.observe.v1.DeleteSloRequest
-	25, // 24: flowmesh.api.observe.v1.ObserveService.ListSlos:input_type -> flowmesh.api.observe.v1.ListSlosRequest
-	27, // 25: flowmesh.api.observe.v1.ObserveService.ListSpans:input_type -> flowmesh.api.observe.v1.ListSpansRequest
-	2,  // 26: flowmesh.api.observe.v1.ObserveService.RecordSignals:output_type -> flowmesh.api.observe.v1.RecordSignalsResponse
-	7,  // 27: flowmesh.api.observe.v1.ObserveService.ListSeries:output_type -> flowmesh.api.observe.v1.ListSeriesResponse
-	11, // 28: flowmesh.api.observe.v1.ObserveService.ListLogs:output_type -> flowmesh.api.observe.v1.ListLogsResponse
-	13, // 29: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:output_type -> flowmesh.api.observe.v1.ListServiceLogsResponse
-	15, // 30: flowmesh.api.observe.v1.ObserveService.ListCalls:output_type -> flowmesh.api.observe.v1.ListCallsResponse
-	17, // 31: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:output_type -> flowmesh.api.observe.v1.ListServiceCallsResponse
-	19, // 32: flowmesh.api.observe.v1.ObserveService.GetSlo:output_type -> flowmesh.api.observe.v1.GetSloResponse
-	22, // 33: flowmesh.api.observe.v1.ObserveService.SetSlo:output_type -> flowmesh.api.observe.v1.SetSloResponse
-	24, // 34: flowmesh.api.observe.v1.ObserveService.DeleteSlo:output_type -> flowmesh.api.observe.v1.DeleteSloResponse
-	26, // 35: flowmesh.api.observe.v1.ObserveService.ListSlos:output_type -> flowmesh.api.observe.v1.ListSlosResponse
-	28, // 36: flowmesh.api.observe.v1.ObserveService.ListSpans:output_type -> flowmesh.api.observe.v1.ListSpansResponse
-	26, // [26:37] is the sub-list for method output_type
-	15, // [15:26] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	38, // 15: flowmesh.api.observe.v1.ExplainSlownessResponse.differences:type_name -> flowmesh.api.observe.v1.Difference
+	39, // 16: flowmesh.api.observe.v1.GetQueueUseResponse.users:type_name -> flowmesh.api.observe.v1.QueueUser
+	40, // 17: flowmesh.api.observe.v1.CompareWorkersResponse.workers:type_name -> flowmesh.api.observe.v1.ComparedWorker
+	41, // 18: flowmesh.api.observe.v1.GetServiceMapResponse.services:type_name -> flowmesh.api.observe.v1.ServiceNode
+	42, // 19: flowmesh.api.observe.v1.GetServiceMapResponse.calls:type_name -> flowmesh.api.observe.v1.ServiceCalls
+	1,  // 20: flowmesh.api.observe.v1.ObserveService.RecordSignals:input_type -> flowmesh.api.observe.v1.RecordSignalsRequest
+	6,  // 21: flowmesh.api.observe.v1.ObserveService.ListSeries:input_type -> flowmesh.api.observe.v1.ListSeriesRequest
+	10, // 22: flowmesh.api.observe.v1.ObserveService.ListLogs:input_type -> flowmesh.api.observe.v1.ListLogsRequest
+	12, // 23: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:input_type -> flowmesh.api.observe.v1.ListServiceLogsRequest
+	14, // 24: flowmesh.api.observe.v1.ObserveService.ListCalls:input_type -> flowmesh.api.observe.v1.ListCallsRequest
+	16, // 25: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:input_type -> flowmesh.api.observe.v1.ListServiceCallsRequest
+	18, // 26: flowmesh.api.observe.v1.ObserveService.GetSlo:input_type -> flowmesh.api.observe.v1.GetSloRequest
+	21, // 27: flowmesh.api.observe.v1.ObserveService.SetSlo:input_type -> flowmesh.api.observe.v1.SetSloRequest
+	23, // 28: flowmesh.api.observe.v1.ObserveService.DeleteSlo:input_type -> flowmesh.api.observe.v1.DeleteSloRequest
+	25, // 29: flowmesh.api.observe.v1.ObserveService.ListSlos:input_type -> flowmesh.api.observe.v1.ListSlosRequest
+	27, // 30: flowmesh.api.observe.v1.ObserveService.ListSpans:input_type -> flowmesh.api.observe.v1.ListSpansRequest
+	30, // 31: flowmesh.api.observe.v1.ObserveService.ExplainSlowness:input_type -> flowmesh.api.observe.v1.ExplainSlownessRequest
+	32, // 32: flowmesh.api.observe.v1.ObserveService.GetQueueUse:input_type -> flowmesh.api.observe.v1.GetQueueUseRequest
+	34, // 33: flowmesh.api.observe.v1.ObserveService.CompareWorkers:input_type -> flowmesh.api.observe.v1.CompareWorkersRequest
+	36, // 34: flowmesh.api.observe.v1.ObserveService.GetServiceMap:input_type -> flowmesh.api.observe.v1.GetServiceMapRequest
+	2,  // 35: flowmesh.api.observe.v1.ObserveService.RecordSignals:output_type -> flowmesh.api.observe.v1.RecordSignalsResponse
+	7,  // 36: flowmesh.api.observe.v1.ObserveService.ListSeries:output_type -> flowmesh.api.observe.v1.ListSeriesResponse
+	11, // 37: flowmesh.api.observe.v1.ObserveService.ListLogs:output_type -> flowmesh.api.observe.v1.ListLogsResponse
+	13, // 38: flowmesh.api.observe.v1.ObserveService.ListServiceLogs:output_type -> flowmesh.api.observe.v1.ListServiceLogsResponse
+	15, // 39: flowmesh.api.observe.v1.ObserveService.ListCalls:output_type -> flowmesh.api.observe.v1.ListCallsResponse
+	17, // 40: flowmesh.api.observe.v1.ObserveService.ListServiceCalls:output_type -> flowmesh.api.observe.v1.ListServiceCallsResponse
+	19, // 41: flowmesh.api.observe.v1.ObserveService.GetSlo:output_type -> flowmesh.api.observe.v1.GetSloResponse
+	22, // 42: flowmesh.api.observe.v1.ObserveService.SetSlo:output_type -> flowmesh.api.observe.v1.SetSloResponse
+	24, // 43: flowmesh.api.observe.v1.ObserveService.DeleteSlo:output_type -> flowmesh.api.observe.v1.DeleteSloResponse
+	26, // 44: flowmesh.api.observe.v1.ObserveService.ListSlos:output_type -> flowmesh.api.observe.v1.ListSlosResponse
+	28, // 45: flowmesh.api.observe.v1.ObserveService.ListSpans:output_type -> flowmesh.api.observe.v1.ListSpansResponse
+	31, // 46: flowmesh.api.observe.v1.ObserveService.ExplainSlowness:output_type -> flowmesh.api.observe.v1.ExplainSlownessResponse
+	33, // 47: flowmesh.api.observe.v1.ObserveService.GetQueueUse:output_type -> flowmesh.api.observe.v1.GetQueueUseResponse
+	35, // 48: flowmesh.api.observe.v1.ObserveService.CompareWorkers:output_type -> flowmesh.api.observe.v1.CompareWorkersResponse
+	37, // 49: flowmesh.api.observe.v1.ObserveService.GetServiceMap:output_type -> flowmesh.api.observe.v1.GetServiceMapResponse
+	35, // [35:50] is the sub-list for method output_type
+	20, // [20:35] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_observe_v1_observe_service_proto_init() }
@@ -2382,13 +3010,14 @@ func file_flowmesh_api_observe_v1_observe_service_proto_init() {
 	if File_flowmesh_api_observe_v1_observe_service_proto != nil {
 		return
 	}
+	file_flowmesh_api_observe_v1_questions_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_observe_v1_observe_service_proto_rawDesc), len(file_flowmesh_api_observe_v1_observe_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   29,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -30,6 +30,10 @@ const (
 	ObserveService_DeleteSlo_FullMethodName        = "/flowmesh.api.observe.v1.ObserveService/DeleteSlo"
 	ObserveService_ListSlos_FullMethodName         = "/flowmesh.api.observe.v1.ObserveService/ListSlos"
 	ObserveService_ListSpans_FullMethodName        = "/flowmesh.api.observe.v1.ObserveService/ListSpans"
+	ObserveService_ExplainSlowness_FullMethodName  = "/flowmesh.api.observe.v1.ObserveService/ExplainSlowness"
+	ObserveService_GetQueueUse_FullMethodName      = "/flowmesh.api.observe.v1.ObserveService/GetQueueUse"
+	ObserveService_CompareWorkers_FullMethodName   = "/flowmesh.api.observe.v1.ObserveService/CompareWorkers"
+	ObserveService_GetServiceMap_FullMethodName    = "/flowmesh.api.observe.v1.ObserveService/GetServiceMap"
 )
 
 // ObserveServiceClient is the client API for ObserveService service.
@@ -85,6 +89,28 @@ type ObserveServiceClient interface {
 	//	INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
 	//	NOT_FOUND / EXECUTION_NOT_FOUND
 	ListSpans(ctx context.Context, in *ListSpansRequest, opts ...grpc.CallOption) (*ListSpansResponse, error)
+	// Compares the executions of a workflow since a time with those of the same length of time
+	// before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	ExplainSlowness(ctx context.Context, in *ExplainSlownessRequest, opts ...grpc.CallOption) (*ExplainSlownessResponse, error)
+	// Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+	// bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	//	NOT_FOUND / QUEUE_NOT_FOUND
+	GetQueueUse(ctx context.Context, in *GetQueueUseRequest, opts ...grpc.CallOption) (*GetQueueUseResponse, error)
+	// Compares the workers of a namespace with their peers, which take the same types of tasks:
+	// failures, durations, and whether they are still attached.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	CompareWorkers(ctx context.Context, in *CompareWorkersRequest, opts ...grpc.CallOption) (*CompareWorkersResponse, error)
+	// Returns the services of the suite with their rates, and which called which within the kept
+	// calls, which are the slow and failed ones and those that started an execution.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	GetServiceMap(ctx context.Context, in *GetServiceMapRequest, opts ...grpc.CallOption) (*GetServiceMapResponse, error)
 }
 
 type observeServiceClient struct {
@@ -205,6 +231,46 @@ func (c *observeServiceClient) ListSpans(ctx context.Context, in *ListSpansReque
 	return out, nil
 }
 
+func (c *observeServiceClient) ExplainSlowness(ctx context.Context, in *ExplainSlownessRequest, opts ...grpc.CallOption) (*ExplainSlownessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainSlownessResponse)
+	err := c.cc.Invoke(ctx, ObserveService_ExplainSlowness_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observeServiceClient) GetQueueUse(ctx context.Context, in *GetQueueUseRequest, opts ...grpc.CallOption) (*GetQueueUseResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetQueueUseResponse)
+	err := c.cc.Invoke(ctx, ObserveService_GetQueueUse_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observeServiceClient) CompareWorkers(ctx context.Context, in *CompareWorkersRequest, opts ...grpc.CallOption) (*CompareWorkersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CompareWorkersResponse)
+	err := c.cc.Invoke(ctx, ObserveService_CompareWorkers_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *observeServiceClient) GetServiceMap(ctx context.Context, in *GetServiceMapRequest, opts ...grpc.CallOption) (*GetServiceMapResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetServiceMapResponse)
+	err := c.cc.Invoke(ctx, ObserveService_GetServiceMap_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ObserveServiceServer is the server API for ObserveService service.
 // All implementations must embed UnimplementedObserveServiceServer
 // for forward compatibility.
@@ -258,6 +324,28 @@ type ObserveServiceServer interface {
 	//	INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
 	//	NOT_FOUND / EXECUTION_NOT_FOUND
 	ListSpans(context.Context, *ListSpansRequest) (*ListSpansResponse, error)
+	// Compares the executions of a workflow since a time with those of the same length of time
+	// before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	//	NOT_FOUND / WORKFLOW_NOT_FOUND
+	ExplainSlowness(context.Context, *ExplainSlownessRequest) (*ExplainSlownessResponse, error)
+	// Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+	// bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	//	NOT_FOUND / QUEUE_NOT_FOUND
+	GetQueueUse(context.Context, *GetQueueUseRequest) (*GetQueueUseResponse, error)
+	// Compares the workers of a namespace with their peers, which take the same types of tasks:
+	// failures, durations, and whether they are still attached.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	CompareWorkers(context.Context, *CompareWorkersRequest) (*CompareWorkersResponse, error)
+	// Returns the services of the suite with their rates, and which called which within the kept
+	// calls, which are the slow and failed ones and those that started an execution.
+	//
+	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
+	GetServiceMap(context.Context, *GetServiceMapRequest) (*GetServiceMapResponse, error)
 	mustEmbedUnimplementedObserveServiceServer()
 }
 
@@ -300,6 +388,18 @@ func (UnimplementedObserveServiceServer) ListSlos(context.Context, *ListSlosRequ
 }
 func (UnimplementedObserveServiceServer) ListSpans(context.Context, *ListSpansRequest) (*ListSpansResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSpans not implemented")
+}
+func (UnimplementedObserveServiceServer) ExplainSlowness(context.Context, *ExplainSlownessRequest) (*ExplainSlownessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainSlowness not implemented")
+}
+func (UnimplementedObserveServiceServer) GetQueueUse(context.Context, *GetQueueUseRequest) (*GetQueueUseResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetQueueUse not implemented")
+}
+func (UnimplementedObserveServiceServer) CompareWorkers(context.Context, *CompareWorkersRequest) (*CompareWorkersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CompareWorkers not implemented")
+}
+func (UnimplementedObserveServiceServer) GetServiceMap(context.Context, *GetServiceMapRequest) (*GetServiceMapResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetServiceMap not implemented")
 }
 func (UnimplementedObserveServiceServer) mustEmbedUnimplementedObserveServiceServer() {}
 func (UnimplementedObserveServiceServer) testEmbeddedByValue()                        {}
@@ -520,6 +620,78 @@ func _ObserveService_ListSpans_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ObserveService_ExplainSlowness_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainSlownessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).ExplainSlowness(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_ExplainSlowness_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).ExplainSlowness(ctx, req.(*ExplainSlownessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObserveService_GetQueueUse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetQueueUseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).GetQueueUse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_GetQueueUse_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).GetQueueUse(ctx, req.(*GetQueueUseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObserveService_CompareWorkers_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CompareWorkersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).CompareWorkers(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_CompareWorkers_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).CompareWorkers(ctx, req.(*CompareWorkersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ObserveService_GetServiceMap_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetServiceMapRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ObserveServiceServer).GetServiceMap(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ObserveService_GetServiceMap_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ObserveServiceServer).GetServiceMap(ctx, req.(*GetServiceMapRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ObserveService_ServiceDesc is the grpc.ServiceDesc for ObserveService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -570,6 +742,22 @@ var ObserveService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSpans",
 			Handler:    _ObserveService_ListSpans_Handler,
+		},
+		{
+			MethodName: "ExplainSlowness",
+			Handler:    _ObserveService_ExplainSlowness_Handler,
+		},
+		{
+			MethodName: "GetQueueUse",
+			Handler:    _ObserveService_GetQueueUse_Handler,
+		},
+		{
+			MethodName: "CompareWorkers",
+			Handler:    _ObserveService_CompareWorkers_Handler,
+		},
+		{
+			MethodName: "GetServiceMap",
+			Handler:    _ObserveService_GetServiceMap_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from flowmesh.api.observe.v1 import questions_pb2 as _questions_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -918,3 +919,247 @@ class Span(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Span: _TypeAlias = Span  # noqa: Y015
+
+@_typing.final
+class ExplainSlownessRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    WORKFLOW_ID_FIELD_NUMBER: _builtins.int
+    SINCE_US_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    workflow_id: _builtins.str
+    since_us: _builtins.int
+    """From and until; 0 is a day before `until_us`, and now. The time before has the same length."""
+    until_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        workflow_id: _builtins.str = ...,
+        since_us: _builtins.int = ...,
+        until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace", "since_us", b"since_us", "until_us", b"until_us", "workflow_id", b"workflow_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSlownessRequest: _TypeAlias = ExplainSlownessRequest  # noqa: Y015
+
+@_typing.final
+class ExplainSlownessResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    BEFORE_US_FIELD_NUMBER: _builtins.int
+    SINCE_US_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The answer in one sentence."""
+    before_us: _builtins.int
+    since_us: _builtins.int
+    until_us: _builtins.int
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[_questions_pb2.Difference]:
+        """The whole executions first, then by the change, the largest first."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        differences: _abc.Iterable[_questions_pb2.Difference] | None = ...,
+        before_us: _builtins.int = ...,
+        since_us: _builtins.int = ...,
+        until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_us", b"before_us", "differences", b"differences", "since_us", b"since_us", "text", b"text", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainSlownessResponse: _TypeAlias = ExplainSlownessResponse  # noqa: Y015
+
+@_typing.final
+class GetQueueUseRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    QUEUE_FIELD_NUMBER: _builtins.int
+    FROM_US_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    queue: _builtins.str
+    from_us: _builtins.int
+    """From and until; 0 is an hour ago and now."""
+    until_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        queue: _builtins.str = ...,
+        from_us: _builtins.int = ...,
+        until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_us", b"from_us", "namespace", b"namespace", "queue", b"queue", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueUseRequest: _TypeAlias = GetQueueUseRequest  # noqa: Y015
+
+@_typing.final
+class GetQueueUseResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    PUBLISHED_FIELD_NUMBER: _builtins.int
+    CONSUMED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    CONSUMERS_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    queue: _builtins.str
+    text: _builtins.str
+    """The answer in one sentence."""
+    published: _builtins.float
+    """Messages a second."""
+    consumed: _builtins.float
+    failed: _builtins.float
+    depth: _builtins.int
+    consumers: _builtins.int
+    """Open streams of consumers."""
+    truncated: _builtins.bool
+    """Whether there are more workflows than are searched."""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[_questions_pb2.QueueUser]: ...
+    def __init__(
+        self,
+        *,
+        queue: _builtins.str = ...,
+        text: _builtins.str = ...,
+        published: _builtins.float = ...,
+        consumed: _builtins.float = ...,
+        failed: _builtins.float = ...,
+        depth: _builtins.int = ...,
+        consumers: _builtins.int = ...,
+        users: _abc.Iterable[_questions_pb2.QueueUser] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumed", b"consumed", "consumers", b"consumers", "depth", b"depth", "failed", b"failed", "published", b"published", "queue", b"queue", "text", b"text", "truncated", b"truncated", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQueueUseResponse: _TypeAlias = GetQueueUseResponse  # noqa: Y015
+
+@_typing.final
+class CompareWorkersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    FROM_US_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    from_us: _builtins.int
+    """From and until; 0 is an hour ago and now."""
+    until_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        from_us: _builtins.int = ...,
+        until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_us", b"from_us", "namespace", b"namespace", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareWorkersRequest: _TypeAlias = CompareWorkersRequest  # noqa: Y015
+
+@_typing.final
+class CompareWorkersResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    WORKERS_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """The answer in one sentence."""
+    @_builtins.property
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[_questions_pb2.ComparedWorker]:
+        """The sick ones first."""
+
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        workers: _abc.Iterable[_questions_pb2.ComparedWorker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text", "workers", b"workers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompareWorkersResponse: _TypeAlias = CompareWorkersResponse  # noqa: Y015
+
+@_typing.final
+class GetServiceMapRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_US_FIELD_NUMBER: _builtins.int
+    UNTIL_US_FIELD_NUMBER: _builtins.int
+    from_us: _builtins.int
+    """From and until; 0 is an hour ago and now."""
+    until_us: _builtins.int
+    def __init__(
+        self,
+        *,
+        from_us: _builtins.int = ...,
+        until_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_us", b"from_us", "until_us", b"until_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServiceMapRequest: _TypeAlias = GetServiceMapRequest  # noqa: Y015
+
+@_typing.final
+class GetServiceMapResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    TRUNCATED_FIELD_NUMBER: _builtins.int
+    truncated: _builtins.bool
+    """Whether there are more kept calls than are read."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[_questions_pb2.ServiceNode]: ...
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[_questions_pb2.ServiceCalls]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_questions_pb2.ServiceNode] | None = ...,
+        calls: _abc.Iterable[_questions_pb2.ServiceCalls] | None = ...,
+        truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "services", b"services", "truncated", b"truncated"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetServiceMapResponse: _TypeAlias = GetServiceMapResponse  # noqa: Y015

@@ -91,6 +91,26 @@ class ObserveServiceStub:
                 request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansResponse.FromString,
                 _registered_method=True)
+        self.ExplainSlowness = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/ExplainSlowness',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ExplainSlownessRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ExplainSlownessResponse.FromString,
+                _registered_method=True)
+        self.GetQueueUse = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/GetQueueUse',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetQueueUseRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetQueueUseResponse.FromString,
+                _registered_method=True)
+        self.CompareWorkers = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/CompareWorkers',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.CompareWorkersRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.CompareWorkersResponse.FromString,
+                _registered_method=True)
+        self.GetServiceMap = channel.unary_unary(
+                '/flowmesh.api.observe.v1.ObserveService/GetServiceMap',
+                request_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetServiceMapRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetServiceMapResponse.FromString,
+                _registered_method=True)
 
 
 class ObserveServiceServicer:
@@ -199,6 +219,48 @@ class ObserveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExplainSlowness(self, request, context):
+        """Compares the executions of a workflow since a time with those of the same length of time
+        before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+
+        INVALID_ARGUMENT / REQUEST_INVALID    the time
+        NOT_FOUND / WORKFLOW_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetQueueUse(self, request, context):
+        """Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+        bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+
+        INVALID_ARGUMENT / REQUEST_INVALID    the time
+        NOT_FOUND / QUEUE_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompareWorkers(self, request, context):
+        """Compares the workers of a namespace with their peers, which take the same types of tasks:
+        failures, durations, and whether they are still attached.
+
+        INVALID_ARGUMENT / REQUEST_INVALID    the time
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetServiceMap(self, request, context):
+        """Returns the services of the suite with their rates, and which called which within the kept
+        calls, which are the slow and failed ones and those that started an execution.
+
+        INVALID_ARGUMENT / REQUEST_INVALID    the time
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ObserveServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -256,6 +318,26 @@ def add_ObserveServiceServicer_to_server(servicer, server):
                     servicer.ListSpans,
                     request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansResponse.SerializeToString,
+            ),
+            'ExplainSlowness': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainSlowness,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ExplainSlownessRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ExplainSlownessResponse.SerializeToString,
+            ),
+            'GetQueueUse': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQueueUse,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetQueueUseRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetQueueUseResponse.SerializeToString,
+            ),
+            'CompareWorkers': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompareWorkers,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.CompareWorkersRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.CompareWorkersResponse.SerializeToString,
+            ),
+            'GetServiceMap': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetServiceMap,
+                    request_deserializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetServiceMapRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetServiceMapResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -557,6 +639,114 @@ class ObserveService:
             '/flowmesh.api.observe.v1.ObserveService/ListSpans',
             flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansRequest.SerializeToString,
             flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ListSpansResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainSlowness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/ExplainSlowness',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ExplainSlownessRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.ExplainSlownessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQueueUse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/GetQueueUse',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetQueueUseRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetQueueUseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CompareWorkers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/CompareWorkers',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.CompareWorkersRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.CompareWorkersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetServiceMap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.observe.v1.ObserveService/GetServiceMap',
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetServiceMapRequest.SerializeToString,
+            flowmesh_dot_api_dot_observe_dot_v1_dot_observe__service__pb2.GetServiceMapResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -90,6 +90,32 @@ class ObserveServiceStub:
       INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
       NOT_FOUND / EXECUTION_NOT_FOUND
     """
+    ExplainSlowness: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.ExplainSlownessRequest, _observe_service_pb2.ExplainSlownessResponse]
+    """Compares the executions of a workflow since a time with those of the same length of time
+    before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+      NOT_FOUND / WORKFLOW_NOT_FOUND
+    """
+    GetQueueUse: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.GetQueueUseRequest, _observe_service_pb2.GetQueueUseResponse]
+    """Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+    bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+      NOT_FOUND / QUEUE_NOT_FOUND
+    """
+    CompareWorkers: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.CompareWorkersRequest, _observe_service_pb2.CompareWorkersResponse]
+    """Compares the workers of a namespace with their peers, which take the same types of tasks:
+    failures, durations, and whether they are still attached.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+    """
+    GetServiceMap: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.GetServiceMapRequest, _observe_service_pb2.GetServiceMapResponse]
+    """Returns the services of the suite with their rates, and which called which within the kept
+    calls, which are the slow and failed ones and those that started an execution.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+    """
 
 @_typing.type_check_only
 class ObserveServiceAsyncStub(ObserveServiceStub):
@@ -152,6 +178,32 @@ class ObserveServiceAsyncStub(ObserveServiceStub):
 
       INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
       NOT_FOUND / EXECUTION_NOT_FOUND
+    """
+    ExplainSlowness: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.ExplainSlownessRequest, _observe_service_pb2.ExplainSlownessResponse]  # type: ignore[assignment]
+    """Compares the executions of a workflow since a time with those of the same length of time
+    before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+      NOT_FOUND / WORKFLOW_NOT_FOUND
+    """
+    GetQueueUse: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.GetQueueUseRequest, _observe_service_pb2.GetQueueUseResponse]  # type: ignore[assignment]
+    """Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+    bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+      NOT_FOUND / QUEUE_NOT_FOUND
+    """
+    CompareWorkers: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.CompareWorkersRequest, _observe_service_pb2.CompareWorkersResponse]  # type: ignore[assignment]
+    """Compares the workers of a namespace with their peers, which take the same types of tasks:
+    failures, durations, and whether they are still attached.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
+    """
+    GetServiceMap: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.GetServiceMapRequest, _observe_service_pb2.GetServiceMapResponse]  # type: ignore[assignment]
+    """Returns the services of the suite with their rates, and which called which within the kept
+    calls, which are the slow and failed ones and those that started an execution.
+
+      INVALID_ARGUMENT / REQUEST_INVALID    the time
     """
 
 class ObserveServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -278,6 +330,56 @@ class ObserveServiceServicer(metaclass=_abc_1.ABCMeta):
 
           INVALID_ARGUMENT / REQUEST_INVALID    neither id, or both
           NOT_FOUND / EXECUTION_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainSlowness(
+        self,
+        request: _observe_service_pb2.ExplainSlownessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.ExplainSlownessResponse, _abc.Awaitable[_observe_service_pb2.ExplainSlownessResponse]]:
+        """Compares the executions of a workflow since a time with those of the same length of time
+        before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+
+          INVALID_ARGUMENT / REQUEST_INVALID    the time
+          NOT_FOUND / WORKFLOW_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def GetQueueUse(
+        self,
+        request: _observe_service_pb2.GetQueueUseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.GetQueueUseResponse, _abc.Awaitable[_observe_service_pb2.GetQueueUseResponse]]:
+        """Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+        bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+
+          INVALID_ARGUMENT / REQUEST_INVALID    the time
+          NOT_FOUND / QUEUE_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def CompareWorkers(
+        self,
+        request: _observe_service_pb2.CompareWorkersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.CompareWorkersResponse, _abc.Awaitable[_observe_service_pb2.CompareWorkersResponse]]:
+        """Compares the workers of a namespace with their peers, which take the same types of tasks:
+        failures, durations, and whether they are still attached.
+
+          INVALID_ARGUMENT / REQUEST_INVALID    the time
+        """
+
+    @_abc_1.abstractmethod
+    def GetServiceMap(
+        self,
+        request: _observe_service_pb2.GetServiceMapRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_observe_service_pb2.GetServiceMapResponse, _abc.Awaitable[_observe_service_pb2.GetServiceMapResponse]]:
+        """Returns the services of the suite with their rates, and which called which within the kept
+        calls, which are the slow and failed ones and those that started an execution.
+
+          INVALID_ARGUMENT / REQUEST_INVALID    the time
         """
 
 def add_ObserveServiceServicer_to_server(servicer: ObserveServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

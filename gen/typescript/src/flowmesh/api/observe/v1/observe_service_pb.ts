@@ -5,13 +5,15 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_flowmesh_api_common_v1_access } from "../../common/v1/access_pb.js";
+import type { ComparedWorker, Difference, QueueUser, ServiceCalls, ServiceNode } from "./questions_pb.js";
+import { file_flowmesh_api_observe_v1_questions } from "./questions_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file flowmesh/api/observe/v1/observe_service.proto.
  */
 export const file_flowmesh_api_observe_v1_observe_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1mbG93bWVzaC9hcGkvb2JzZXJ2ZS92MS9vYnNlcnZlX3NlcnZpY2UucHJvdG8SF2Zsb3dtZXNoLmFwaS5vYnNlcnZlLnYxIu8BChRSZWNvcmRTaWduYWxzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhkKC2luc3RhbmNlX2lkGAIgASgJQgTw4BgIEg0KBWF0X3VzGAMgASgDEjYKB21ldHJpY3MYBCADKAsyJS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5NZXRyaWNQb2ludHMSMAoEbG9ncxgFIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIyCgVjYWxscxgGIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQiFwoVUmVjb3JkU2lnbmFsc1Jlc3BvbnNlIk0KDE1ldHJpY1BvaW50cxIOCgZtZXRyaWMYASABKAkSDQoFZ2F1Z2UYAiABKAgSDgoGbGFiZWxzGAMgAygJEg4KBnZhbHVlcxgEIAMoAiLNAQoJTG9nUmVjb3JkEg0KBWF0X3VzGAEgASgDEg0KBWxldmVsGAIgASgJEg8KB3NlcnZpY2UYAyABKAkSDQoFZXZlbnQYBCABKAkSEQoJbmFtZXNwYWNlGAUgASgJEhoKDGV4ZWN1dGlvbl9pZBgGIAEoCUIE8OAYCBIWCgh0cmFjZV9pZBgHIAEoCUIE8OAYCBIOCgZmaWVsZHMYCCABKAkSGQoLaW5zdGFuY2VfaWQYCSABKAlCBPDgGAgSEAoIcG9zaXRpb24YCiABKAMi0wEKCkNhbGxSZWNvcmQSDQoFYXRfdXMYASABKAMSDwoHc2VydmljZRgCIAEoCRIOCgZtZXRob2QYAyABKAkSDAoEY29kZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoARIRCgluYW1lc3BhY2UYBiABKAkSGgoMZXhlY3V0aW9uX2lkGAcgASgJQgTw4BgIEhYKCHRyYWNlX2lkGAggASgJQgTw4BgIEhkKC2luc3RhbmNlX2lkGAkgASgJQgTw4BgIEhAKCHBvc2l0aW9uGAogASgDIokBChFMaXN0U2VyaWVzUmVxdWVzdBIOCgZtZXRyaWMYASABKAkSDwoHZnJvbV91cxgCIAEoAxIQCgh1bnRpbF91cxgDIAEoAxIOCgZzdGVwX3MYBCABKAMSEAoIZ3JvdXBfYnkYBSABKAkSDQoFd2hlcmUYBiADKAkSEAoIcXVhbnRpbGUYByABKAEiVQoSTGlzdFNlcmllc1Jlc3BvbnNlEi8KBnNlcmllcxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllcxIOCgZzdGVwX3MYAiABKAMiTQoGU2VyaWVzEg0KBWdyb3VwGAEgASgJEjQKBnBvaW50cxgCIAMoCzIkLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllc1BvaW50IisKC1Nlcmllc1BvaW50Eg0KBWF0X3VzGAEgASgDEg0KBXZhbHVlGAIgASgBImoKD0xpc3RMb2dzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEg0KBWFmdGVyGAUgASgDIl0KEExpc3RMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXgoWTGlzdFNlcnZpY2VMb2dzUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAMiZAoXTGlzdFNlcnZpY2VMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXAoQTGlzdENhbGxzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImAKEUxpc3RDYWxsc1Jlc3BvbnNlEjIKBWNhbGxzGAEgAygLMiMuZmxvd21lc2guYXBpLm9ic2VydmUudjEuQ2FsbFJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoXTGlzdFNlcnZpY2VDYWxsc1JlcXVlc3QSDgoGZmlsdGVyGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKGExpc3RTZXJ2aWNlQ2FsbHNSZXNwb25zZRIyCgVjYWxscxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKDUdldFNsb1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg4KBnRhcmdldBgDIAEoARIQCgh3aW5kb3dfcxgEIAEoAxIWCg5zbG93ZXJfdGhhbl9tcxgFIAEoASI7Cg5HZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8inwIKA1NsbxIZCgt3b3JrZmxvd19pZBgBIAEoCUIE8OAYARIOCgZ0YXJnZXQYAiABKAESEAoId2luZG93X3MYAyABKAMSFgoOc2xvd2VyX3RoYW5fbXMYBCABKAESDAoEZ29vZBgFIAEoAxILCgNiYWQYBiABKAMSDwoHcmVhY2hlZBgHIAEoARITCgtidWRnZXRfbGVmdBgIIAEoARIWCg5idXJuX3JhdGVfaG91chgJIAEoARIRCglidXJuX3JhdGUYCiABKAESFQoNYnVybl9yYXRlX25vdxgLIAEoARIXCg9hbGVydF9idXJuX3JhdGUYDCABKAESDwoHYnVybmluZxgNIAEoCBIWCg5jb21wdXRlZF9hdF91cxgOIAEoAyKQAQoNU2V0U2xvUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESDgoGdGFyZ2V0GAMgASgBEhAKCHdpbmRvd19zGAQgASgDEhYKDnNsb3dlcl90aGFuX21zGAUgASgBEhcKD2FsZXJ0X2J1cm5fcmF0ZRgGIAEoASI7Cg5TZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8iQAoQRGVsZXRlU2xvUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAEiEwoRRGVsZXRlU2xvUmVzcG9uc2UiJAoPTGlzdFNsb3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSI+ChBMaXN0U2xvc1Jlc3BvbnNlEioKBHNsb3MYASADKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8iWQoQTGlzdFNwYW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGgoMZXhlY3V0aW9uX2lkGAIgASgJQgTw4BgCEhYKCHRyYWNlX2lkGAMgASgJQgTw4BgIIp4BChFMaXN0U3BhbnNSZXNwb25zZRIWCgh0cmFjZV9pZBgBIAEoCUIE8OAYCBIsCgVzcGFucxgCIAMoCzIdLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNwYW4SMAoEbG9ncxgDIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIRCgl0cnVuY2F0ZWQYBCABKAgi9QEKBFNwYW4SLwoEa2luZBgBIAEoDjIhLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNwYW5LaW5kEgwKBG5hbWUYAiABKAkSDwoHcHJvY2VzcxgDIAEoCRIQCghzdGFydF91cxgEIAEoAxITCgtkdXJhdGlvbl9tcxgFIAEoARIMCgRjb2RlGAYgASgJEg4KBmZhaWxlZBgHIAEoCBIMCgRvcGVuGAggASgIEhoKDGV4ZWN1dGlvbl9pZBgJIAEoCUIE8OAYCBIMCgRub2RlGAogASgJEg8KB2F0dGVtcHQYCyABKA0SDwoHd2FpdF9tcxgMIAEoASppCghTcGFuS2luZBIZChVTUEFOX0tJTkRfVU5TUEVDSUZJRUQQABISCg5TUEFOX0tJTkRfQ0FMTBABEhcKE1NQQU5fS0lORF9FWEVDVVRJT04QAhIVChFTUEFOX0tJTkRfQVRURU1QVBADMtsJCg5PYnNlcnZlU2VydmljZRJ4Cg1SZWNvcmRTaWduYWxzEi0uZmxvd21lc2guYXBpLm9ic2VydmUudjEuUmVjb3JkU2lnbmFsc1JlcXVlc3QaLi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5SZWNvcmRTaWduYWxzUmVzcG9uc2UiCOrgGAQIChACEm8KCkxpc3RTZXJpZXMSKi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VyaWVzUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJpZXNSZXNwb25zZSII6uAYBAgDEAISZwoITGlzdExvZ3MSKC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0TG9nc1JlcXVlc3QaKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0TG9nc1Jlc3BvbnNlIgbq4BgCCAMSfgoPTGlzdFNlcnZpY2VMb2dzEi8uZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcnZpY2VMb2dzUmVxdWVzdBowLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJ2aWNlTG9nc1Jlc3BvbnNlIgjq4BgECAMQAhJqCglMaXN0Q2FsbHMSKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0Q2FsbHNSZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdENhbGxzUmVzcG9uc2UiBurgGAIIAxKBAQoQTGlzdFNlcnZpY2VDYWxscxIwLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJ2aWNlQ2FsbHNSZXF1ZXN0GjEuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcnZpY2VDYWxsc1Jlc3BvbnNlIgjq4BgECAMQAhJhCgZHZXRTbG8SJi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5HZXRTbG9SZXF1ZXN0GicuZmxvd21lc2guYXBpLm9ic2VydmUudjEuR2V0U2xvUmVzcG9uc2UiBurgGAIIAxJhCgZTZXRTbG8SJi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TZXRTbG9SZXF1ZXN0GicuZmxvd21lc2guYXBpLm9ic2VydmUudjEuU2V0U2xvUmVzcG9uc2UiBurgGAIIBRJqCglEZWxldGVTbG8SKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5EZWxldGVTbG9SZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuRGVsZXRlU2xvUmVzcG9uc2UiBurgGAIIBRJnCghMaXN0U2xvcxIoLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTbG9zUmVxdWVzdBopLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTbG9zUmVzcG9uc2UiBurgGAIIAxJqCglMaXN0U3BhbnMSKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U3BhbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNwYW5zUmVzcG9uc2UiBurgGAIIA0JtChtkZXYuZmxvd21lc2guYXBpLm9ic2VydmUudjFQAVoyZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvb2JzZXJ2ZS92MTtvYnNlcnZldjGqAhdGbG93bWVzaC5BcGkuT2JzZXJ2ZS5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access]);
+  fileDesc("Ci1mbG93bWVzaC9hcGkvb2JzZXJ2ZS92MS9vYnNlcnZlX3NlcnZpY2UucHJvdG8SF2Zsb3dtZXNoLmFwaS5vYnNlcnZlLnYxIu8BChRSZWNvcmRTaWduYWxzUmVxdWVzdBIPCgdzZXJ2aWNlGAEgASgJEhkKC2luc3RhbmNlX2lkGAIgASgJQgTw4BgIEg0KBWF0X3VzGAMgASgDEjYKB21ldHJpY3MYBCADKAsyJS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5NZXRyaWNQb2ludHMSMAoEbG9ncxgFIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIyCgVjYWxscxgGIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQiFwoVUmVjb3JkU2lnbmFsc1Jlc3BvbnNlIk0KDE1ldHJpY1BvaW50cxIOCgZtZXRyaWMYASABKAkSDQoFZ2F1Z2UYAiABKAgSDgoGbGFiZWxzGAMgAygJEg4KBnZhbHVlcxgEIAMoAiLNAQoJTG9nUmVjb3JkEg0KBWF0X3VzGAEgASgDEg0KBWxldmVsGAIgASgJEg8KB3NlcnZpY2UYAyABKAkSDQoFZXZlbnQYBCABKAkSEQoJbmFtZXNwYWNlGAUgASgJEhoKDGV4ZWN1dGlvbl9pZBgGIAEoCUIE8OAYCBIWCgh0cmFjZV9pZBgHIAEoCUIE8OAYCBIOCgZmaWVsZHMYCCABKAkSGQoLaW5zdGFuY2VfaWQYCSABKAlCBPDgGAgSEAoIcG9zaXRpb24YCiABKAMi0wEKCkNhbGxSZWNvcmQSDQoFYXRfdXMYASABKAMSDwoHc2VydmljZRgCIAEoCRIOCgZtZXRob2QYAyABKAkSDAoEY29kZRgEIAEoCRITCgtkdXJhdGlvbl9tcxgFIAEoARIRCgluYW1lc3BhY2UYBiABKAkSGgoMZXhlY3V0aW9uX2lkGAcgASgJQgTw4BgIEhYKCHRyYWNlX2lkGAggASgJQgTw4BgIEhkKC2luc3RhbmNlX2lkGAkgASgJQgTw4BgIEhAKCHBvc2l0aW9uGAogASgDIokBChFMaXN0U2VyaWVzUmVxdWVzdBIOCgZtZXRyaWMYASABKAkSDwoHZnJvbV91cxgCIAEoAxIQCgh1bnRpbF91cxgDIAEoAxIOCgZzdGVwX3MYBCABKAMSEAoIZ3JvdXBfYnkYBSABKAkSDQoFd2hlcmUYBiADKAkSEAoIcXVhbnRpbGUYByABKAEiVQoSTGlzdFNlcmllc1Jlc3BvbnNlEi8KBnNlcmllcxgBIAMoCzIfLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllcxIOCgZzdGVwX3MYAiABKAMiTQoGU2VyaWVzEg0KBWdyb3VwGAEgASgJEjQKBnBvaW50cxgCIAMoCzIkLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcmllc1BvaW50IisKC1Nlcmllc1BvaW50Eg0KBWF0X3VzGAEgASgDEg0KBXZhbHVlGAIgASgBImoKD0xpc3RMb2dzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEg0KBWFmdGVyGAUgASgDIl0KEExpc3RMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXgoWTGlzdFNlcnZpY2VMb2dzUmVxdWVzdBIOCgZmaWx0ZXIYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkSDQoFYWZ0ZXIYBCABKAMiZAoXTGlzdFNlcnZpY2VMb2dzUmVzcG9uc2USMAoEbG9ncxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiXAoQTGlzdENhbGxzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDgoGZmlsdGVyGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJImAKEUxpc3RDYWxsc1Jlc3BvbnNlEjIKBWNhbGxzGAEgAygLMiMuZmxvd21lc2guYXBpLm9ic2VydmUudjEuQ2FsbFJlY29yZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUAoXTGlzdFNlcnZpY2VDYWxsc1JlcXVlc3QSDgoGZmlsdGVyGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJImcKGExpc3RTZXJ2aWNlQ2FsbHNSZXNwb25zZRIyCgVjYWxscxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkNhbGxSZWNvcmQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIncKDUdldFNsb1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhkKC3dvcmtmbG93X2lkGAIgASgJQgTw4BgBEg4KBnRhcmdldBgDIAEoARIQCgh3aW5kb3dfcxgEIAEoAxIWCg5zbG93ZXJfdGhhbl9tcxgFIAEoASI7Cg5HZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8inwIKA1NsbxIZCgt3b3JrZmxvd19pZBgBIAEoCUIE8OAYARIOCgZ0YXJnZXQYAiABKAESEAoId2luZG93X3MYAyABKAMSFgoOc2xvd2VyX3RoYW5fbXMYBCABKAESDAoEZ29vZBgFIAEoAxILCgNiYWQYBiABKAMSDwoHcmVhY2hlZBgHIAEoARITCgtidWRnZXRfbGVmdBgIIAEoARIWCg5idXJuX3JhdGVfaG91chgJIAEoARIRCglidXJuX3JhdGUYCiABKAESFQoNYnVybl9yYXRlX25vdxgLIAEoARIXCg9hbGVydF9idXJuX3JhdGUYDCABKAESDwoHYnVybmluZxgNIAEoCBIWCg5jb21wdXRlZF9hdF91cxgOIAEoAyKQAQoNU2V0U2xvUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAESDgoGdGFyZ2V0GAMgASgBEhAKCHdpbmRvd19zGAQgASgDEhYKDnNsb3dlcl90aGFuX21zGAUgASgBEhcKD2FsZXJ0X2J1cm5fcmF0ZRgGIAEoASI7Cg5TZXRTbG9SZXNwb25zZRIpCgNzbG8YASABKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8iQAoQRGVsZXRlU2xvUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGQoLd29ya2Zsb3dfaWQYAiABKAlCBPDgGAEiEwoRRGVsZXRlU2xvUmVzcG9uc2UiJAoPTGlzdFNsb3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSI+ChBMaXN0U2xvc1Jlc3BvbnNlEioKBHNsb3MYASADKAsyHC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TbG8iWQoQTGlzdFNwYW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSGgoMZXhlY3V0aW9uX2lkGAIgASgJQgTw4BgCEhYKCHRyYWNlX2lkGAMgASgJQgTw4BgIIp4BChFMaXN0U3BhbnNSZXNwb25zZRIWCgh0cmFjZV9pZBgBIAEoCUIE8OAYCBIsCgVzcGFucxgCIAMoCzIdLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNwYW4SMAoEbG9ncxgDIAMoCzIiLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxvZ1JlY29yZBIRCgl0cnVuY2F0ZWQYBCABKAgi9QEKBFNwYW4SLwoEa2luZBgBIAEoDjIhLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNwYW5LaW5kEgwKBG5hbWUYAiABKAkSDwoHcHJvY2VzcxgDIAEoCRIQCghzdGFydF91cxgEIAEoAxITCgtkdXJhdGlvbl9tcxgFIAEoARIMCgRjb2RlGAYgASgJEg4KBmZhaWxlZBgHIAEoCBIMCgRvcGVuGAggASgIEhoKDGV4ZWN1dGlvbl9pZBgJIAEoCUIE8OAYCBIMCgRub2RlGAogASgJEg8KB2F0dGVtcHQYCyABKA0SDwoHd2FpdF9tcxgMIAEoASJqChZFeHBsYWluU2xvd25lc3NSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIZCgt3b3JrZmxvd19pZBgCIAEoCUIE8OAYARIQCghzaW5jZV91cxgDIAEoAxIQCgh1bnRpbF91cxgEIAEoAyKYAQoXRXhwbGFpblNsb3duZXNzUmVzcG9uc2USDAoEdGV4dBgBIAEoCRI4CgtkaWZmZXJlbmNlcxgCIAMoCzIjLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkRpZmZlcmVuY2USEQoJYmVmb3JlX3VzGAMgASgDEhAKCHNpbmNlX3VzGAQgASgDEhAKCHVudGlsX3VzGAUgASgDIl8KEkdldFF1ZXVlVXNlUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQSDwoHZnJvbV91cxgDIAEoAxIQCgh1bnRpbF91cxgEIAEoAyLPAQoTR2V0UXVldWVVc2VSZXNwb25zZRINCgVxdWV1ZRgBIAEoCRIMCgR0ZXh0GAIgASgJEhEKCXB1Ymxpc2hlZBgDIAEoARIQCghjb25zdW1lZBgEIAEoARIOCgZmYWlsZWQYBSABKAESDQoFZGVwdGgYBiABKAQSEQoJY29uc3VtZXJzGAcgASgNEjEKBXVzZXJzGAggAygLMiIuZmxvd21lc2guYXBpLm9ic2VydmUudjEuUXVldWVVc2VyEhEKCXRydW5jYXRlZBgJIAEoCCJNChVDb21wYXJlV29ya2Vyc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg8KB2Zyb21fdXMYAiABKAMSEAoIdW50aWxfdXMYAyABKAMiYAoWQ29tcGFyZVdvcmtlcnNSZXNwb25zZRIMCgR0ZXh0GAEgASgJEjgKB3dvcmtlcnMYAiADKAsyJy5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5Db21wYXJlZFdvcmtlciI5ChRHZXRTZXJ2aWNlTWFwUmVxdWVzdBIPCgdmcm9tX3VzGAEgASgDEhAKCHVudGlsX3VzGAIgASgDIpgBChVHZXRTZXJ2aWNlTWFwUmVzcG9uc2USNgoIc2VydmljZXMYASADKAsyJC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TZXJ2aWNlTm9kZRI0CgVjYWxscxgCIAMoCzIlLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNlcnZpY2VDYWxscxIRCgl0cnVuY2F0ZWQYAyABKAgqaQoIU3BhbktpbmQSGQoVU1BBTl9LSU5EX1VOU1BFQ0lGSUVEEAASEgoOU1BBTl9LSU5EX0NBTEwQARIXChNTUEFOX0tJTkRfRVhFQ1VUSU9OEAISFQoRU1BBTl9LSU5EX0FUVEVNUFQQAzLEDQoOT2JzZXJ2ZVNlcnZpY2USeAoNUmVjb3JkU2lnbmFscxItLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlJlY29yZFNpZ25hbHNSZXF1ZXN0Gi4uZmxvd21lc2guYXBpLm9ic2VydmUudjEuUmVjb3JkU2lnbmFsc1Jlc3BvbnNlIgjq4BgECAoQAhJvCgpMaXN0U2VyaWVzEiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNlcmllc1JlcXVlc3QaKy5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VyaWVzUmVzcG9uc2UiCOrgGAQIAxACEmcKCExpc3RMb2dzEiguZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdExvZ3NSZXF1ZXN0GikuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdExvZ3NSZXNwb25zZSIG6uAYAggDEn4KD0xpc3RTZXJ2aWNlTG9ncxIvLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJ2aWNlTG9nc1JlcXVlc3QaMC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VydmljZUxvZ3NSZXNwb25zZSII6uAYBAgDEAISagoJTGlzdENhbGxzEikuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdENhbGxzUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RDYWxsc1Jlc3BvbnNlIgbq4BgCCAMSgQEKEExpc3RTZXJ2aWNlQ2FsbHMSMC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U2VydmljZUNhbGxzUmVxdWVzdBoxLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTZXJ2aWNlQ2FsbHNSZXNwb25zZSII6uAYBAgDEAISYQoGR2V0U2xvEiYuZmxvd21lc2guYXBpLm9ic2VydmUudjEuR2V0U2xvUmVxdWVzdBonLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkdldFNsb1Jlc3BvbnNlIgbq4BgCCAMSYwoGU2V0U2xvEiYuZmxvd21lc2guYXBpLm9ic2VydmUudjEuU2V0U2xvUmVxdWVzdBonLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLlNldFNsb1Jlc3BvbnNlIgjq4BgECAUoARJsCglEZWxldGVTbG8SKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5EZWxldGVTbG9SZXF1ZXN0GiouZmxvd21lc2guYXBpLm9ic2VydmUudjEuRGVsZXRlU2xvUmVzcG9uc2UiCOrgGAQIBSgBEmcKCExpc3RTbG9zEiguZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNsb3NSZXF1ZXN0GikuZmxvd21lc2guYXBpLm9ic2VydmUudjEuTGlzdFNsb3NSZXNwb25zZSIG6uAYAggDEmoKCUxpc3RTcGFucxIpLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkxpc3RTcGFuc1JlcXVlc3QaKi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5MaXN0U3BhbnNSZXNwb25zZSIG6uAYAggDEnwKD0V4cGxhaW5TbG93bmVzcxIvLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkV4cGxhaW5TbG93bmVzc1JlcXVlc3QaMC5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5FeHBsYWluU2xvd25lc3NSZXNwb25zZSIG6uAYAggDEnAKC0dldFF1ZXVlVXNlEisuZmxvd21lc2guYXBpLm9ic2VydmUudjEuR2V0UXVldWVVc2VSZXF1ZXN0GiwuZmxvd21lc2guYXBpLm9ic2VydmUudjEuR2V0UXVldWVVc2VSZXNwb25zZSIG6uAYAggDEnkKDkNvbXBhcmVXb3JrZXJzEi4uZmxvd21lc2guYXBpLm9ic2VydmUudjEuQ29tcGFyZVdvcmtlcnNSZXF1ZXN0Gi8uZmxvd21lc2guYXBpLm9ic2VydmUudjEuQ29tcGFyZVdvcmtlcnNSZXNwb25zZSIG6uAYAggDEngKDUdldFNlcnZpY2VNYXASLS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5HZXRTZXJ2aWNlTWFwUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxLkdldFNlcnZpY2VNYXBSZXNwb25zZSII6uAYBAgDEAJCbQobZGV2LmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxUAFaMmZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL29ic2VydmUvdjE7b2JzZXJ2ZXYxqgIXRmxvd21lc2guQXBpLk9ic2VydmUuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access, file_flowmesh_api_observe_v1_questions]);
 
 /**
  * @generated from message flowmesh.api.observe.v1.RecordSignalsRequest
@@ -1029,6 +1031,288 @@ export const SpanSchema: GenMessage<Span> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_observe_v1_observe_service, 28);
 
 /**
+ * @generated from message flowmesh.api.observe.v1.ExplainSlownessRequest
+ */
+export type ExplainSlownessRequest = Message<"flowmesh.api.observe.v1.ExplainSlownessRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string workflow_id = 2;
+   */
+  workflowId: string;
+
+  /**
+   * From and until; 0 is a day before `until_us`, and now. The time before has the same length.
+   *
+   * @generated from field: int64 since_us = 3;
+   */
+  sinceUs: bigint;
+
+  /**
+   * @generated from field: int64 until_us = 4;
+   */
+  untilUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.ExplainSlownessRequest.
+ * Use `create(ExplainSlownessRequestSchema)` to create a new message.
+ */
+export const ExplainSlownessRequestSchema: GenMessage<ExplainSlownessRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 29);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.ExplainSlownessResponse
+ */
+export type ExplainSlownessResponse = Message<"flowmesh.api.observe.v1.ExplainSlownessResponse"> & {
+  /**
+   * The answer in one sentence.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * The whole executions first, then by the change, the largest first.
+   *
+   * @generated from field: repeated flowmesh.api.observe.v1.Difference differences = 2;
+   */
+  differences: Difference[];
+
+  /**
+   * @generated from field: int64 before_us = 3;
+   */
+  beforeUs: bigint;
+
+  /**
+   * @generated from field: int64 since_us = 4;
+   */
+  sinceUs: bigint;
+
+  /**
+   * @generated from field: int64 until_us = 5;
+   */
+  untilUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.ExplainSlownessResponse.
+ * Use `create(ExplainSlownessResponseSchema)` to create a new message.
+ */
+export const ExplainSlownessResponseSchema: GenMessage<ExplainSlownessResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 30);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.GetQueueUseRequest
+ */
+export type GetQueueUseRequest = Message<"flowmesh.api.observe.v1.GetQueueUseRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string queue = 2;
+   */
+  queue: string;
+
+  /**
+   * From and until; 0 is an hour ago and now.
+   *
+   * @generated from field: int64 from_us = 3;
+   */
+  fromUs: bigint;
+
+  /**
+   * @generated from field: int64 until_us = 4;
+   */
+  untilUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.GetQueueUseRequest.
+ * Use `create(GetQueueUseRequestSchema)` to create a new message.
+ */
+export const GetQueueUseRequestSchema: GenMessage<GetQueueUseRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 31);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.GetQueueUseResponse
+ */
+export type GetQueueUseResponse = Message<"flowmesh.api.observe.v1.GetQueueUseResponse"> & {
+  /**
+   * @generated from field: string queue = 1;
+   */
+  queue: string;
+
+  /**
+   * The answer in one sentence.
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+
+  /**
+   * Messages a second.
+   *
+   * @generated from field: double published = 3;
+   */
+  published: number;
+
+  /**
+   * @generated from field: double consumed = 4;
+   */
+  consumed: number;
+
+  /**
+   * @generated from field: double failed = 5;
+   */
+  failed: number;
+
+  /**
+   * @generated from field: uint64 depth = 6;
+   */
+  depth: bigint;
+
+  /**
+   * Open streams of consumers.
+   *
+   * @generated from field: uint32 consumers = 7;
+   */
+  consumers: number;
+
+  /**
+   * @generated from field: repeated flowmesh.api.observe.v1.QueueUser users = 8;
+   */
+  users: QueueUser[];
+
+  /**
+   * Whether there are more workflows than are searched.
+   *
+   * @generated from field: bool truncated = 9;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.GetQueueUseResponse.
+ * Use `create(GetQueueUseResponseSchema)` to create a new message.
+ */
+export const GetQueueUseResponseSchema: GenMessage<GetQueueUseResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 32);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.CompareWorkersRequest
+ */
+export type CompareWorkersRequest = Message<"flowmesh.api.observe.v1.CompareWorkersRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * From and until; 0 is an hour ago and now.
+   *
+   * @generated from field: int64 from_us = 2;
+   */
+  fromUs: bigint;
+
+  /**
+   * @generated from field: int64 until_us = 3;
+   */
+  untilUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.CompareWorkersRequest.
+ * Use `create(CompareWorkersRequestSchema)` to create a new message.
+ */
+export const CompareWorkersRequestSchema: GenMessage<CompareWorkersRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 33);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.CompareWorkersResponse
+ */
+export type CompareWorkersResponse = Message<"flowmesh.api.observe.v1.CompareWorkersResponse"> & {
+  /**
+   * The answer in one sentence.
+   *
+   * @generated from field: string text = 1;
+   */
+  text: string;
+
+  /**
+   * The sick ones first.
+   *
+   * @generated from field: repeated flowmesh.api.observe.v1.ComparedWorker workers = 2;
+   */
+  workers: ComparedWorker[];
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.CompareWorkersResponse.
+ * Use `create(CompareWorkersResponseSchema)` to create a new message.
+ */
+export const CompareWorkersResponseSchema: GenMessage<CompareWorkersResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 34);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.GetServiceMapRequest
+ */
+export type GetServiceMapRequest = Message<"flowmesh.api.observe.v1.GetServiceMapRequest"> & {
+  /**
+   * From and until; 0 is an hour ago and now.
+   *
+   * @generated from field: int64 from_us = 1;
+   */
+  fromUs: bigint;
+
+  /**
+   * @generated from field: int64 until_us = 2;
+   */
+  untilUs: bigint;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.GetServiceMapRequest.
+ * Use `create(GetServiceMapRequestSchema)` to create a new message.
+ */
+export const GetServiceMapRequestSchema: GenMessage<GetServiceMapRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 35);
+
+/**
+ * @generated from message flowmesh.api.observe.v1.GetServiceMapResponse
+ */
+export type GetServiceMapResponse = Message<"flowmesh.api.observe.v1.GetServiceMapResponse"> & {
+  /**
+   * @generated from field: repeated flowmesh.api.observe.v1.ServiceNode services = 1;
+   */
+  services: ServiceNode[];
+
+  /**
+   * @generated from field: repeated flowmesh.api.observe.v1.ServiceCalls calls = 2;
+   */
+  calls: ServiceCalls[];
+
+  /**
+   * Whether there are more kept calls than are read.
+   *
+   * @generated from field: bool truncated = 3;
+   */
+  truncated: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.observe.v1.GetServiceMapResponse.
+ * Use `create(GetServiceMapResponseSchema)` to create a new message.
+ */
+export const GetServiceMapResponseSchema: GenMessage<GetServiceMapResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_observe_v1_observe_service, 36);
+
+/**
  * @generated from enum flowmesh.api.observe.v1.SpanKind
  */
 export enum SpanKind {
@@ -1199,6 +1483,60 @@ export const ObserveService: GenService<{
     methodKind: "unary";
     input: typeof ListSpansRequestSchema;
     output: typeof ListSpansResponseSchema;
+  },
+  /**
+   * Compares the executions of a workflow since a time with those of the same length of time
+   * before: as a whole, by task, by the wait for workers, by version, and commits of the database.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID    the time
+   *   NOT_FOUND / WORKFLOW_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.ExplainSlowness
+   */
+  explainSlowness: {
+    methodKind: "unary";
+    input: typeof ExplainSlownessRequestSchema;
+    output: typeof ExplainSlownessResponseSchema;
+  },
+  /**
+   * Returns the rates of a queue of messages, and who publishes to it and consumes from it:
+   * bindings of exchanges, triggers, workflows with a task that publishes, open consumers.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID    the time
+   *   NOT_FOUND / QUEUE_NOT_FOUND
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.GetQueueUse
+   */
+  getQueueUse: {
+    methodKind: "unary";
+    input: typeof GetQueueUseRequestSchema;
+    output: typeof GetQueueUseResponseSchema;
+  },
+  /**
+   * Compares the workers of a namespace with their peers, which take the same types of tasks:
+   * failures, durations, and whether they are still attached.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID    the time
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.CompareWorkers
+   */
+  compareWorkers: {
+    methodKind: "unary";
+    input: typeof CompareWorkersRequestSchema;
+    output: typeof CompareWorkersResponseSchema;
+  },
+  /**
+   * Returns the services of the suite with their rates, and which called which within the kept
+   * calls, which are the slow and failed ones and those that started an execution.
+   *
+   *   INVALID_ARGUMENT / REQUEST_INVALID    the time
+   *
+   * @generated from rpc flowmesh.api.observe.v1.ObserveService.GetServiceMap
+   */
+  getServiceMap: {
+    methodKind: "unary";
+    input: typeof GetServiceMapRequestSchema;
+    output: typeof GetServiceMapResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_flowmesh_api_observe_v1_observe_service, 0);

@@ -1,0 +1,1 @@
+"""Signals of a process on their way to programs of others: OTLP, StatsD."""

@@ -1,0 +1,103 @@
+"""Exports of a process: spans and metrics over OTLP, metrics over StatsD; metrics of its disk."""
+
+import asyncio
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from flowmesh.runtime.errors import StartError
+from flowmesh.runtime.exporting.otlp_http import HttpMetricExporter, http_span_exporter
+from flowmesh.runtime.exporting.statsd import StatsdLoop
+from flowmesh.runtime.loop import Loop
+from flowmesh.runtime.names import GATEWAY
+from flowmesh.runtime.settings import Settings
+from flowmesh.telemetry import Metrics, SpanExport, Spans, TelemetryMissing, open_export
+from flowmesh.telemetry.export import HTTP, Collector, collector_of, export_by
+from flowmesh.telemetry.otlp_metrics import MetricsExport, grpc_metric_exporter
+
+# The service name of the metrics of a process with several services.
+SUITE = "flowmesh"
+
+
+class TelemetryExport:
+    """Exports the spans of each service of a process, and the metrics of the process."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, instances: Mapping[str, str]) -> None:
+        configured = settings.otlp_endpoint, settings.otlp_protocol
+        seconds = settings.otlp_metrics_seconds
+        services = list(instances)
+        self._metrics: MetricsExport | None = None
+        try:
+            self._spans = _span_export(collector_of(*configured, "TRACES"))
+            collector = collector_of(*configured, "METRICS")
+            if seconds and collector:
+                self._metrics = MetricsExport(
+                    HttpMetricExporter(collector)
+                    if collector.protocol == HTTP
+                    else grpc_metric_exporter(collector.endpoint),
+                    metrics.registry,
+                    service=services[0] if len(services) == 1 else SUITE,
+                    instance_id=instances[services[0]],
+                )
+        except TelemetryMissing as error:
+            raise StartError(str(error)) from error
+        self.loops: list[Loop] = []
+        if self._metrics is not None:
+            self.loops.append(MetricsLoop(self._metrics, seconds))
+        if settings.statsd:
+            self.loops.append(StatsdLoop(metrics, settings.statsd, settings.statsd_seconds))
+        self.spans = {name: self._spans.of(name, instances[name]) for name in services}
+
+    @property
+    def calling_spans(self) -> Spans:
+        """Spans of calls to other processes; those of the gateway if it is in this process."""
+        return self.spans.get(GATEWAY) or next(iter(self.spans.values()))
+
+    def close(self) -> None:
+        """Send the rest. Blocks: call it in a thread."""
+        self._spans.close()
+        if self._metrics is not None:
+            self._metrics.close()
+
+
+def _span_export(collector: Collector | None) -> SpanExport:
+    if collector is None:
+        return SpanExport()
+    if collector.protocol == HTTP:
+        return export_by(http_span_exporter(collector))
+    return open_export(collector.endpoint)
+
+
+class ExportFailed(ConnectionError):
+    """The collector did not accept the metrics."""
+
+
+class MetricsLoop(Loop):
+    """Sends the metrics at a fixed interval."""
+
+    interval_ms = 1
+
+    def __init__(self, export: MetricsExport, seconds: float) -> None:
+        self._export = export
+        self._seconds = seconds
+
+    async def run_once(self) -> None:
+        await asyncio.sleep(self._seconds)
+        if not await asyncio.to_thread(self._export.send):
+            raise ExportFailed("the collector did not accept the metrics")
+
+
+def measure_disk(metrics: Metrics, folder: Path) -> None:
+    """Register gauges for the disk of a folder that may not exist yet."""
+    folder = folder.absolute()
+
+    def usage() -> tuple[int, int, int]:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        return shutil.disk_usage(existing)
+
+    metrics.gauge(
+        "flowmesh_disk_free_bytes", "Free bytes of the disk of the data directory."
+    ).set_function(lambda: usage()[2])
+    metrics.gauge(
+        "flowmesh_disk_size_bytes", "Bytes of the disk of the data directory."
+    ).set_function(lambda: usage()[0])

@@ -1,0 +1,206 @@
+"""Questions about a running suite, each answered in one sentence with the figures behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowmesh.sdk import Client, TaskContext, TaskFailure, Worker
+from flowmesh.testing.polling import until
+from flowmesh.testing.suite import Suite
+from flowmesh.testing.world import World
+from tests.features import natives
+from tests.features.commands import command
+
+pytestmark = pytest.mark.long
+WITHIN_S = 130.0
+"""A minute of metrics is sent after its end, and this machine may be busy."""
+
+OBSERVE = "/api/v1/observe"
+PAY = natives.resource("WorkflowTask", "pay", type="desk.pay", retry={"maxAttempts": 1})
+TELL = natives.resource(
+    "WorkflowTask",
+    "tell",
+    type="message.publish",
+    message={"exchange": "sales", "key": "sold.book", "body": {"id": 1}},
+)
+LISTENER = natives.workflow(
+    "packing",
+    {"id": "pack", "taskRef": "noop"},
+    triggers=[{"id": "sold", "queue": {"queue": "sold"}}],
+)
+SELLER = natives.workflow("selling", {"id": "tell", "taskRef": "tell"})
+PAYMENTS = 30
+
+
+async def _paid(_value: Any, _context: TaskContext) -> Any:
+    return {"paid": True}
+
+
+async def _broken(_value: Any, _context: TaskContext) -> Any:
+    raise TaskFailure("DiskFull", "no space left on the disk of this worker")
+
+
+@pytest.fixture(scope="module")
+async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    """A suite with three workers of one task type, one of which fails, and a queue in use."""
+    folder = tmp_path_factory.mktemp("desk") / "data"
+    async with (
+        Suite(folder) as suite,
+        Client(suite.grpc_address) as client,
+        Worker(client, {"desk.pay": _paid}, worker_id="desk-1"),
+        Worker(client, {"desk.pay": _paid}, worker_id="desk-2"),
+        Worker(client, {"desk.pay": _broken}, worker_id="desk-3"),
+    ):
+        for path, body in (
+            ("message-queues/sold", {}),
+            ("message-queues/unused", {}),
+            ("exchanges/sales", {"type": "topic"}),
+        ):
+            made = await suite.request("PUT", f"/api/v1/{path}", body)
+            assert made.status == 201, made.text
+        binding = {"queue": "sold", "key": "sold.*"}
+        bound = await suite.post("/api/v1/exchanges/sales:bind", binding)
+        assert bound.status == 201, bound.text
+        paying = natives.workflow("paying", {"id": "pay", "taskRef": "pay"})
+        await natives.applied(suite, PAY, TELL, paying, SELLER, LISTENER)
+        await asyncio.gather(*(natives.execute(suite, "paying") for _ in range(PAYMENTS)))
+        for _ in range(3):
+            await natives.execute(suite, "selling")
+        yield suite
+
+
+async def kept(suite: Suite, metric: str, label: str) -> dict[str, float]:
+    """Wait for the kept values of a metric, and return their sums by a label."""
+
+    async def listed() -> object:
+        path = f"{OBSERVE}/series?metric={metric}&groupBy={label}"
+        return (await suite.get(path)).json["series"]
+
+    await until(f"kept values of {metric}", listed, within_s=WITHIN_S)
+    path = f"{OBSERVE}/series?metric={metric}&groupBy={label}"
+    series = (await suite.get(path)).json["series"]
+    return {each["group"]: sum(point["value"] for point in each["points"]) for each in series}
+
+
+@pytest.mark.feature("S1-196")
+async def test_series_by_task_type_worker_and_queue(desk: Suite) -> None:
+    """Attempts of remote workers and built-in ones, and messages; not in `/metrics`."""
+    types = await kept(desk, "flowmesh_task_type_attempts_total", "task_type")
+    assert types["desk.pay"] == PAYMENTS
+    assert types["message.publish"] == 3
+    workers = await kept(desk, "flowmesh_worker_attempts_total", "worker")
+    assert sum(workers[f"desk-{number}"] for number in (1, 2, 3)) == PAYMENTS
+    queues = await kept(desk, "messages_published_total", "queue")
+    assert queues == {"sold": 3}
+    assert "desk-1" not in (await desk.get("/metrics")).text
+    path = f"{OBSERVE}/series?metric=flowmesh_task_type_attempt_seconds_bucket&quantile=0.95"
+    (p95,) = (await desk.get(f"{path}&groupBy=task_type&where=task_type%3Ddesk.pay")).json["series"]
+    assert all(0 < point["value"] < 30 for point in p95["points"])
+
+
+@pytest.mark.feature("S1-196")
+async def test_which_worker_is_sick(desk: Suite) -> None:
+    """The one whose attempts fail while those of its peers complete; also by its exit code."""
+    await kept(desk, "flowmesh_worker_attempts_total", "worker")
+    answer = (await desk.get(f"{OBSERVE}/workers")).json
+    first = answer["workers"][0]
+    assert (first["workerId"], first["completed"], first["attached"]) == ("desk-3", 0, True)
+    assert first["failed"] > 0
+    assert "desk-3 is sick: 100% of its attempts fail, 0% of those of its peers" in answer["text"]
+    assert all("problem" not in each for each in answer["workers"][1:])
+    shown = await command(desk, "observe", "workers")
+    assert (shown.code, "desk-3 is sick" in shown.out) == (1, True), shown.err
+    elsewhere = {"Flowmesh-Namespace": "elsewhere"}
+    foreign = await desk.request("GET", f"{OBSERVE}/workers", headers=elsewhere)
+    assert not [each for each in foreign.json["workers"] if each["workerId"].startswith("desk")]
+
+
+@pytest.mark.feature("S1-196")
+async def test_who_uses_a_queue(desk: Suite) -> None:
+    """Its exchange, the workflow that publishes there, its trigger, and the rates."""
+    await kept(desk, "messages_consumed_total", "queue")
+    answer = (await desk.get(f"{OBSERVE}/queues/sold")).json
+    users = {(each["kind"], each["name"], each.get("part")) for each in answer["users"]}
+    assert users == {
+        ("exchange", "sales", "sold.*"),
+        ("publisher", "selling", "sold.book"),
+        ("trigger", "packing", "sold"),
+    }
+    assert answer["published"] == pytest.approx(3 / 3_600, rel=0.01)
+    assert answer["consumed"] == answer["published"]
+    assert "from sales, selling" in answer["text"]
+    shown = await command(desk, "observe", "queue", "sold")
+    assert "triggers of packing" in shown.out, shown.err
+    unused = (await desk.get(f"{OBSERVE}/queues/unused")).json
+    assert (unused["users"], unused["published"]) == ([], 0)
+    missing = await desk.get(f"{OBSERVE}/queues/nothing")
+    assert (missing.status, missing.json["error"]["reason"]) == (404, "QUEUE_NOT_FOUND")
+
+
+@pytest.mark.feature("S1-196")
+async def test_services_and_the_calls_between_them(desk: Suite) -> None:
+    """Rates of all calls, and the gateway as the caller of a start."""
+    await kept(desk, "flowmesh_rpc_total", "service")
+
+    async def linked() -> object:
+        calls = (await desk.get(f"{OBSERVE}/map")).json["calls"]
+        return [
+            each
+            for each in calls
+            if (each.get("caller"), each["service"]) == ("gateway", "ExecutionService")
+        ]
+
+    await until("a call of the gateway", linked, within_s=WITHIN_S)
+    services = (await desk.get(f"{OBSERVE}/map")).json["services"]
+    rates = {each["service"]: each for each in services}
+    assert rates["ExecutionService"]["calls"] > 0
+    assert rates["gateway"]["p95Ms"] > 0
+    shown = await command(desk, "observe", "map")
+    assert "gateway -> ExecutionService" in shown.out, shown.err
+
+
+@pytest.mark.feature("S1-196")
+async def test_why_a_workflow_is_slow(tmp_path: Path, world: World) -> None:
+    """The task that got slow is named with its figures, and the new version."""
+    async with Suite(tmp_path / "data") as suite:
+        world.answers("stock", delay_ms=1)
+        task = natives.http_task("stock", world.url("stock"))
+        flow = {"id": "look", "taskRef": "stock"}
+        await natives.applied(suite, task, natives.workflow("ordering", flow))
+        for _ in range(5):
+            await natives.execute(suite, "ordering")
+        since = datetime.now(UTC)
+        world.answers("stock", delay_ms=400)
+        second = natives.workflow("ordering", flow, {"id": "more", "taskRef": "noop"})
+        await natives.applied(suite, second)
+        for _ in range(5):
+            await natives.execute(suite, "ordering")
+        path = f"{OBSERVE}/slowness/ordering"
+        until_ = since + timedelta(minutes=10)
+        asked = f"?since={_text(since)}&until={_text(until_)}"
+        answer = (await suite.get(path + asked)).json
+        whole, first = answer["differences"][:2]
+        assert (whole["kind"], whole["beforeCount"], whole["afterCount"]) == ("workflow", 5, 5)
+        assert (first["kind"], first["name"]) == ("task", "look")
+        assert first["beforeMs"] < 400 <= first["afterMs"]
+        assert "most of it is the task look, which runs 4" in answer["text"]
+        assert "version 2 is new" in answer["text"]
+        shown = await command(
+            suite, "observe", "why-slow", "ordering", "--since", since.isoformat()
+        )
+        assert "the task look" in shown.out, shown.err
+        before = f"?since={_text(since - timedelta(hours=2))}&until={_text(since)}"
+        quick = (await suite.get(path + before)).json
+        assert "with none before" in quick["text"]
+        for wrong in ("?since=2026-01-01T00:00:00Z&until=2025-01-01T00:00:00Z", "?since=x"):
+            assert (await suite.get(path + wrong)).status == 400
+        missing = await suite.get(f"{OBSERVE}/slowness/nothing")
+        assert (missing.status, missing.json["error"]["reason"]) == (404, "WORKFLOW_NOT_FOUND")
+
+
+def _text(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
