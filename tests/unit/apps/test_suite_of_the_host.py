@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from flowmesh.apps.messaging.suite import token_at
-from flowmesh.apps.release_process.checking import API_KEY, attach
-from flowmesh.apps.release_process.conversation import Begin
+from flowmesh.apps.release_process.checking import attach
+from flowmesh.apps.release_process.conversation import API_KEY, Begin
 
 HOST = {"FLOWMESH_ADDRESS": "127.0.0.1:29080", "FLOWMESH_NAMESPACE": "own", API_KEY: "issued"}
 RELEASE = {"FLOWMESH_ADDRESS": "attacker.example:1", "FLOWMESH_NAMESPACE": "other"}

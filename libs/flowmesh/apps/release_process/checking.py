@@ -12,7 +12,13 @@ from flowmesh.apps.document.loading import Loading, load
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.release_process.confinement import confined, leaves_bounds
-from flowmesh.apps.release_process.conversation import Begin, Checked, Placed
+from flowmesh.apps.release_process.conversation import (
+    API_KEY,
+    CREDENTIALS,
+    Begin,
+    Checked,
+    Placed,
+)
 from flowmesh.apps.release_process.masking import masking
 from flowmesh.apps.runtime.building import build
 from flowmesh.definitions.problems import Problem
@@ -24,9 +30,6 @@ from flowmesh.errors import FlowmeshError, Unavailable, Violation
 # The names of the environment that the host adds to those of the release.
 _OWN = "APP_NAME"
 _CLIENT = "FLOWMESH_"
-# The variables by which clients prove themselves to a suite.
-API_KEY = "FLOWMESH_API_KEY"
-CREDENTIALS = (API_KEY, "FLOWMESH_TOKEN")
 _WHERE = re.compile(r"(?P<file>.*?)(?::(?P<line>\d+):(?P<column>\d+))?(?:: (?P<path>.*))?")
 
 

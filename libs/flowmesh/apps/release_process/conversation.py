@@ -23,6 +23,9 @@ from flowmesh.contract.json_value import Json
 # A connection of a host carries at most so much before the end of a line.
 LINE_BYTES_MAX = 4 * 1024 * 1024
 SOCKETS_MAX = 32
+# The variables by which clients prove themselves to a suite.
+API_KEY = "FLOWMESH_API_KEY"
+CREDENTIALS = (API_KEY, "FLOWMESH_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from flowmesh.access import acting_as
 from flowmesh.api.identity.v1 import access_service_pb2 as pb
 from flowmesh.apphost.storage.records import Content, Key, ReleaseRow
 from flowmesh.apps.durable.names import queue_of
-from flowmesh.apps.release_process.checking import API_KEY, CREDENTIALS
+from flowmesh.apps.release_process.conversation import API_KEY, CREDENTIALS
 from flowmesh.errors import Forbidden, Unauthenticated
 from flowmesh.runtime import Runtime
 from flowmesh.runtime.directory import LOCAL
