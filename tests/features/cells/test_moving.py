@@ -14,8 +14,16 @@ from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
+from flowmesh.api.identity.v1.file_service_pb2 import PutFileRequest
+from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2 import PutSecretRequest
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.api.identity.v1.tenant_service_pb2 import (
+    CreateCompanyRequest,
+    CreateOrganizationRequest,
+    CreateProjectRequest,
+)
+from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.cells import COPYING, ENDING, MOVE_HEADER, SWITCHING, Home, Pin, cell_of
 from flowmesh.sdk import Client
 from flowmesh.testing.polling import until
@@ -256,6 +264,26 @@ async def test_bad_moves_are_refused(cells: Cells, words: tuple[str, ...], probl
     assert (await cells.store.pin("away"))[0].move is None
 
 
+async def with_a_file(cells: Cells, namespace: str) -> None:
+    """Make a project with the namespace, and a file of it."""
+    channel = cells.suites[0].channel
+    tenants = TenantServiceStub(channel)
+    company = await tenants.CreateCompany(CreateCompanyRequest(slug="team", name="Team"))
+    organization = await tenants.CreateOrganization(
+        CreateOrganizationRequest(company_id=company.company.id, slug="shop", name="Shop")
+    )
+    project = await tenants.CreateProject(
+        CreateProjectRequest(
+            organization_id=organization.organization.id,
+            slug=namespace,
+            name="Full",
+            namespace=namespace,
+        )
+    )
+    put = PutFileRequest(project_id=project.project.id, path="a.txt", data=b"x")
+    await FileServiceStub(channel).PutFile(iter([put]))
+
+
 async def test_data_that_cannot_move_is_listed(cells: Cells) -> None:
     """And the project stays as it was."""
     await cells.pin("full", 0)
@@ -264,8 +292,10 @@ async def test_data_that_cannot_move_is_listed(cells: Cells) -> None:
     await stub.PutSecret(PutSecretRequest(namespace="full", name="token", value=b"x"))
     broker = BrokerServiceStub(cells.suites[0].channel)
     await broker.DeclareQueue(DeclareQueueRequest(namespace="full", queue=Queue(queue="orders")))
+    await with_a_file(cells, "full")
     code, _, errors = await finished(cells, "move", "full", "--to", "us1")
     assert code == 1
+    assert "1 files" in errors, errors
     assert "1 queues" in errors, errors
     assert "1 secrets" in errors
     pin, _ = await cells.store.pin("full")

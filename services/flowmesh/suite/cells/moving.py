@@ -35,7 +35,7 @@ from flowmesh.suite.cells.calls import CellCalls, until_known
 from flowmesh.suite.cells.copying import DefinitionCopy, VersionDiffers
 from flowmesh.suite.cells.directory import OpenedDirectory
 from flowmesh.suite.cells.pausing import Triggers
-from flowmesh.suite.cells.survey import listed_triggers, refused_data
+from flowmesh.suite.cells.survey import left_behind, listed_triggers, refused_data
 from flowmesh.suite.files import print_line
 
 SETTLE_S = 1.0
@@ -169,6 +169,8 @@ class _Moving:
             await self._check_data()
             if await listed_triggers(self._target):
                 await self._refuse(["triggers that the cell has from an earlier stay"])
+            for each in await left_behind(self._source):
+                print_line(f"cell {self._source.cell.name} keeps {each}")
             await self._copy_first()
             active = await Triggers(self._source).quiet()
             await self._write_move(replace(self._move, step=SWITCHING, paused=active))

@@ -34,11 +34,18 @@ from flowmesh.api.identity.v1.encryption_service_pb2 import EncryptionState, Get
 from flowmesh.api.identity.v1.encryption_service_pb2_grpc import EncryptionServiceStub
 from flowmesh.api.identity.v1.file_service_pb2 import ListFilesRequest
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
+from flowmesh.api.identity.v1.key_service_pb2 import ListApiKeysRequest
+from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 from flowmesh.api.identity.v1.secret_service_pb2 import ListSecretsRequest
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
+from flowmesh.api.identity.v1.tenant_service_pb2 import (
+    ListCompaniesRequest,
+    ListOrganizationsRequest,
+    ListProjectsRequest,
+)
+from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
 from flowmesh.api.observe.v1.observe_service_pb2 import ListSlosRequest
 from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
-from flowmesh.errors import NotFound
 from flowmesh.suite.cells.calls import CellCalls
 
 
@@ -80,7 +87,6 @@ _KINDS = (
     ),
     _Kind("templates", TemplateServiceStub, "ListTemplates", ListTemplatesRequest, "templates"),
     _Kind("secrets", SecretServiceStub, "ListSecrets", ListSecretsRequest, "secrets"),
-    _Kind("files", FileServiceStub, "ListFiles", ListFilesRequest, "files"),
     _Kind("applications", AppServiceStub, "ListApps", ListAppsRequest, "apps"),
     _Kind("specs of agents", FleetServiceStub, "ListAgentSpecs", ListAgentSpecsRequest, "specs"),
     _Kind(
@@ -105,6 +111,11 @@ async def refused_data(calls: CellCalls) -> list[str]:
         items = await _items(calls, kind)
         if items:
             found.append(f"{len(items)} {kind.name}")
+    stub = FileServiceStub(calls.channel)
+    for project_id in await _projects(calls):
+        files = await calls.listed(stub.ListFiles, ListFilesRequest(project_id=project_id), "files")
+        if files:
+            found.append(f"{len(files)} files")
     triggers = await listed_triggers(calls)
     positioned = [each for each in triggers if each.trigger.WhichOneof("kind") in _POSITIONED]
     if positioned:
@@ -119,6 +130,17 @@ async def refused_data(calls: CellCalls) -> list[str]:
     return found
 
 
+async def left_behind(calls: CellCalls) -> list[str]:
+    """Return what a project has in its cell that its users make again in another one."""
+    stub = KeyServiceStub(calls.channel)
+    found = []
+    for project_id in await _projects(calls):
+        request = ListApiKeysRequest(project_id=project_id)
+        keys = await calls.listed(stub.ListApiKeys, request, "keys")
+        found.append(f"members and quota, and {len(keys)} API keys")
+    return found
+
+
 async def listed_triggers(calls: CellCalls) -> Any:
     """Return the states of the triggers of a project."""
     stub = TriggerServiceStub(calls.channel)
@@ -126,15 +148,21 @@ async def listed_triggers(calls: CellCalls) -> Any:
 
 
 async def _items(calls: CellCalls, kind: _Kind) -> list[Any]:
-    request = kind.request()
-    if "project_id" in request.DESCRIPTOR.fields_by_name:
-        request.project_id = calls.project
-    try:
-        items = await calls.listed(
-            getattr(kind.stub(calls.channel), kind.method), request, kind.items
-        )
-    except NotFound:
-        # An open installation knows the namespace and no project of it.
-        return []
+    method = getattr(kind.stub(calls.channel), kind.method)
+    items = await calls.listed(method, kind.request(), kind.items)
     # Lists that show those of the installation name their namespace.
     return [each for each in items if getattr(each, "namespace", calls.project) == calls.project]
+
+
+async def _projects(calls: CellCalls) -> list[str]:
+    """Return the id of the project of the namespace; none in an installation without tenants."""
+    stub = TenantServiceStub(calls.channel)
+    companies = await calls.listed(stub.ListCompanies, ListCompaniesRequest(), "companies")
+    found: list[str] = []
+    for company in companies:
+        request = ListOrganizationsRequest(company_id=company.id)
+        for organization in await calls.listed(stub.ListOrganizations, request, "organizations"):
+            projects = ListProjectsRequest(organization_id=organization.id)
+            listed = await calls.listed(stub.ListProjects, projects, "projects")
+            found += [each.id for each in listed if each.namespace == calls.project]
+    return found
