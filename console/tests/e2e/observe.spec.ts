@@ -65,3 +65,62 @@ test("a stored objective is listed with its budget @S1-196", async ({ page, requ
   await stored.getByRole("button", { name: "orders" }).click();
   await expect(page).toHaveURL(/workflow=orders/);
 });
+
+const TAILED_MS = 8_000;
+const PER_SECOND = 1_000;
+const FRAME_MS = 50;
+
+/** Records of a store that gets a thousand a second, after a position, the oldest first. */
+function records(after: number, until: number) {
+  return Array.from({ length: Math.min(1_000, until - after) }, (_, index) => ({
+    at: new Date().toISOString(),
+    level: "info",
+    service: "gateway",
+    instanceId: "gateway-1",
+    event: `event-${after + index + 1}`,
+    fields: { route: "/api/v1/executions", number: after + index + 1, note: "x".repeat(80) },
+    position: after + index + 1,
+  }));
+}
+
+test("a tail of 1,000 records a second needs no frame of 50 ms @S1-196", async ({
+  page,
+  browser,
+}) => {
+  const begun = Date.now();
+  let sent = 0;
+  await page.route(/\/api\/v1\/observe\/logs/, async (route) => {
+    const asked = new URL(route.request().url()).searchParams.get("after");
+    const until = 100 + Math.floor(((Date.now() - begun) * PER_SECOND) / 1_000);
+    const logs = asked ? records(Number(asked), until) : records(0, 100).toReversed();
+    sent = Math.max(sent, asked ? Number(asked) + logs.length : 100);
+    await route.fulfill({ json: { logs } });
+  });
+  await page.goto("/observe?hours=1");
+  await page.getByRole("button", { name: "Live tail" }).click();
+  const tail = page.getByRole("log", { name: "Live tail" });
+  await expect(tail).toContainText("event-");
+  await browser.startTracing(page, { categories: ["toplevel", "__metadata"] });
+  const first = sent;
+  await expect
+    .poll(() => sent, { timeout: 60_000 })
+    .toBeGreaterThan(first + (TAILED_MS * PER_SECOND) / 1_000);
+  const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: Event[] };
+  const main = trace.traceEvents.find(({ args }) => args?.name === "CrRendererMain");
+  // Time of the processor, which other programs of the machine do not lengthen.
+  const longest = trace.traceEvents
+    .filter((each) => each.tid === main?.tid && each.pid === main?.pid)
+    .reduce((most, { tdur = 0 }) => Math.max(most, tdur / 1_000), 0);
+  test.info().annotations.push({ type: "longest task in ms", description: longest.toFixed(1) });
+  expect(longest).toBeGreaterThan(0);
+  expect(longest).toBeLessThan(FRAME_MS);
+  await expect(tail).toContainText(/event-\d{4}/);
+  await expect(tail.getByText(/event-/).nth(10)).toBeVisible();
+});
+
+interface Event {
+  pid: number;
+  tid: number;
+  args?: { name?: string };
+  tdur?: number;
+}

@@ -14,10 +14,10 @@ import { say } from "@/model/messages";
 import { ValueTree } from "@/values/valueTree";
 import styles from "./page.module.css";
 import { betweenText, executionsOf, type Span } from "./span";
+import { Tail } from "./tail";
 
 const SLOWEST = 10;
 const LATEST = 200;
-const TAIL_MS = 2_000;
 /** Calls that started an execution are kept too. */
 const UNUSUAL = '(code != OK OR duration >= "500ms")';
 
@@ -145,16 +145,12 @@ export function Logs({ span, filter, change }: LogProps) {
   const [live, setLive] = useState(false);
   const { from, to } = betweenText(span.from, span.to);
   const time = `time >= "${from}" AND time < "${to}"`;
-  const whole = [filter && `(${filter})`, !live && time].filter(Boolean).join(" AND ");
-  const { query, rows } = usePages(
-    ["observe", "logs", whole],
-    async (pageToken, signal) => {
-      const asked = { filter: whole, pageToken };
-      const page = await read("/api/v1/observe/logs", { query: asked, signal });
-      return { rows: page.logs, next: page.nextPageToken };
-    },
-    live && TAIL_MS,
-  );
+  const whole = [filter && `(${filter})`, time].filter(Boolean).join(" AND ");
+  const { query, rows } = usePages(["observe", "logs", whole], async (pageToken, signal) => {
+    const asked = { filter: whole, pageToken };
+    const page = await read("/api/v1/observe/logs", { query: asked, signal });
+    return { rows: page.logs, next: page.nextPageToken };
+  });
   const typed = (
     <TextField label={say("observe.filter")} value={filter} change={(value) => change(value)} />
   );
@@ -166,15 +162,19 @@ export function Logs({ span, filter, change }: LogProps) {
           {say("observe.live")}
         </Button>
       </search>
-      <Listing
-        query={query}
-        none={say("observe.noLogs")}
-        noneHint={say("observe.noLogsHint")}
-        title={say("observe.logs")}
-        columns={LOGS}
-        rows={rows}
-        keyOf={(each) => each.position}
-      />
+      {live ? (
+        <Tail filter={filter} />
+      ) : (
+        <Listing
+          query={query}
+          none={say("observe.noLogs")}
+          noneHint={say("observe.noLogsHint")}
+          title={say("observe.logs")}
+          columns={LOGS}
+          rows={rows}
+          keyOf={(each) => each.position}
+        />
+      )}
     </section>
   );
 }
