@@ -196,6 +196,34 @@ async def test_a_project_moves_while_it_works(cells: Cells) -> None:
     assert "stable" in labels.text
 
 
+async def test_an_open_session_follows_its_project(cells: Cells) -> None:
+    """Each of its starts makes one execution, before, while and after the project is switched."""
+    await cells.pin("session", 0)
+    await define(cells, "session", workflow(1))
+    await define(cells, "session", {**workflow(1, HELD_MS), "id": "held"})
+    held = (await execute(cells, "session", "held")).json["executionId"]
+    process = await command(cells, "move", "session", "--to", "us1")
+    made: list[str] = []
+    async with (
+        Client(cells.suites[0].grpc_address, namespace="session") as client,
+        client.session() as session,
+    ):
+
+        async def served() -> bool:
+            call = await session.start("wait", want_result=False)
+            made.append(call.execution_id)
+            return cell_of(call.execution_id) == 1
+
+        await until("the session starts at the target", served, within_s=WITHIN_S)
+    here = await executions_in(cells, 0, "session")
+    there = await executions_in(cells, 1, "session")
+    assert sorted(here + there) == sorted([held, *made])
+    assert len(here) > 1
+    await cells.suites[0].post(f"/api/v1/executions/{held}:cancel", {}, headers=of("session"))
+    _, errors = await process.communicate()
+    assert process.returncode == 0, errors
+
+
 async def states(cells: Cells, number: int, project: str) -> dict[str, bool]:
     """Return whether each trigger of a project is paused in a cell."""
     stub = TriggerServiceStub(cells.suites[number].channel)

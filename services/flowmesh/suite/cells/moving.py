@@ -75,7 +75,7 @@ async def move_project(opened: OpenedDirectory, project: str, to: str, mode: str
         moving = _Moving(opened.store, replace(pin, move=move), sequence, source, target)
         if pin.move is None:
             await moving.begin()
-        await moving.run()
+        await moving.finish()
 
 
 async def cancel_move(opened: OpenedDirectory, project: str, to: str) -> None:
@@ -162,7 +162,7 @@ class _Moving:
         """Enter the move; both cells serve the calls of a move that the directory has."""
         await self._write(self._pin)
 
-    async def run(self) -> None:
+    async def finish(self) -> None:
         """Do the steps that are left."""
         await self.until_served()
         if self._move.step == COPYING:
