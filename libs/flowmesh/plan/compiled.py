@@ -162,16 +162,14 @@ class PlanNode:
         self.timeout_ms = message.timeout_ms
         self.heartbeat_timeout_ms = message.heartbeat_timeout_ms
         self.gate = message.gate
-        built_in = TASK_TYPES.get(spec.task_type) if spec is not None else None
-        self.repeatable = message.repeatable or (built_in is not None and built_in.is_repeatable)
+        self.repeatable = message.repeatable or _is_repeatable(spec)
         self.delay_us = message.delay_ms * 1000
         self.body: Graph | None = None
         mapped, group, states = message.map, message.group, message.states
         self.concurrency = max(mapped.concurrency, 1)
         self.race = group.race
         self.single = group.single
-        self.start = states.start
-        self.steps_max = states.steps_max
+        self.start, self.steps_max = states.start, states.steps_max
         self.signal = message.signal
         self.receiver = message.receiver if message.HasField("receiver") else None
         self.join = message.join
@@ -205,6 +203,11 @@ class PlanNode:
         self.names: Template | None = None
         self.on_timeout = message.on_timeout
         self.waits = _waits(message, has_input=template is not None)
+
+
+def _is_repeatable(spec: plan_pb2.TaskSpec | None) -> bool:
+    built_in = TASK_TYPES.get(spec.task_type) if spec is not None else None
+    return built_in is not None and built_in.is_repeatable
 
 
 def _waits(message: plan_pb2.PlanNode, *, has_input: bool) -> bool:
