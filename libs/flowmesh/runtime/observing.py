@@ -70,6 +70,9 @@ class ObserveLoop(Loop):
         self._dropped = metrics.counter(
             "flowmesh_observe_dropped_total", "Signals that were not kept.", ("kind",)
         )
+        for kind in ("metrics", "logs", "calls"):
+            # There before the first one, so that the alert sees its increase.
+            self._dropped.labels(kind)
         self._seconds = metrics.counter(
             "flowmesh_observe_seconds_total", "Processor time that collecting signals took."
         )
