@@ -10,6 +10,7 @@ import pytest
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features.commands import command
+from tests.features.store import metric
 
 pytestmark = pytest.mark.long
 ENVIRONMENT = {
@@ -134,6 +135,18 @@ async def test_an_objective_is_computed_from_executions(watched: Suite) -> None:
     assert "0.000 % of 1 are good" in shown.out
 
 
+DROPPED = "flowmesh_observe_dropped_total"
+
+
+async def until_dropped(suite: Suite, before: float) -> None:
+    """Wait until more log records were dropped."""
+
+    async def counted() -> bool:
+        return await metric(suite, DROPPED, kind="logs") > before
+
+    await until("counted drops", counted, within_s=WITHIN_S)
+
+
 FULL = """
 create function observe.full_disk() returns trigger language plpgsql as $$
 begin
@@ -156,10 +169,7 @@ async def test_a_full_disk_of_signals_costs_no_execution(watched: Suite) -> None
     for _ in range(50):
         await executed(watched, "full", "paint")
 
-    async def counted() -> bool:
-        return 'flowmesh_observe_dropped_total{kind="logs"}' in (await watched.get("/metrics")).text
-
-    await until("counted drops", counted, within_s=WITHIN_S)
+    await until_dropped(watched, 0)
     await postgres.execute("drop function observe.full_disk() cascade")
     await postgres.close()
     own = await executed(watched, "full", "paint")
@@ -172,6 +182,7 @@ async def test_a_full_disk_of_signals_costs_no_execution(watched: Suite) -> None
 
 async def test_a_store_that_refuses_costs_no_execution(watched: Suite) -> None:
     """Signals are dropped and counted; executions run as before."""
+    before = await metric(watched, DROPPED, kind="logs")
     postgres = await asyncpg.connect(str(watched.about["postgres"]))
     await postgres.execute("drop table observe.logs cascade")
     await postgres.execute("drop table observe.calls cascade")
@@ -180,9 +191,6 @@ async def test_a_store_that_refuses_costs_no_execution(watched: Suite) -> None:
     for _ in range(20):
         await executed(watched, "red", "paint")
 
-    async def counted() -> bool:
-        return "flowmesh_observe_dropped_total{" in (await watched.get("/metrics")).text
-
-    await until("counted drops", counted, within_s=WITHIN_S)
+    await until_dropped(watched, before)
     await executed(watched, "red", "paint")
     assert (await watched.get("/ready")).status == 200
