@@ -5,7 +5,7 @@ import { teach } from "../src/model/messages";
 export const observe = {
   "observe.title": "Observe",
   "observe.range": "Range of time",
-  "observe.hours": "Last {count} hours",
+  "observe.hours": "{count, plural, one {Last hour} other {Last # hours}}",
   "observe.back": "Back to now",
   "observe.week": "The same time a week before",
   "observe.workflow": "Workflow",

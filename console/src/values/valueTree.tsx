@@ -16,10 +16,12 @@ interface Props {
   value: unknown;
   /** The path of the value in templates. */
   root: string;
+  /** Whether it is opened by the reader first. */
+  folded?: boolean;
 }
 
 /** A JSON value that opens member by member; large parts are drawn only when asked for. */
-export function ValueTree({ value, root }: Props) {
+export function ValueTree({ value, root, folded = false }: Props) {
   const text = useMemo(() => JSON.stringify(value, undefined, 2) ?? "null", [value]);
   return (
     <div className={styles.tree}>
@@ -27,7 +29,7 @@ export function ValueTree({ value, root }: Props) {
         <span className="muted numbers">{bytes(text.length)}</span>
         <CopyButton text={text} label="Copy as JSON" />
       </div>
-      <Node name="" value={value} path={root} depth={0} />
+      <Node name="" value={value} path={root} depth={folded ? OPEN_DEPTH : 0} />
     </div>
   );
 }

@@ -64,11 +64,16 @@ function colourOf(chart: Locator, name: string): Promise<string> {
 
 test("the percentiles of durations differ in their colours @S0-155", async ({ page, request }) => {
   await reached(request, seeded("completed"), "completed");
-  await page.goto("/dashboards?hours=1");
-  const chart = page.getByRole("region", { name: "Duration of completed executions" });
-  await expect(chart.locator(".u-series").filter({ hasText: "p95" })).toBeVisible();
-  const colours = await Promise.all(["p50", "p95", "p99"].map((name) => colourOf(chart, name)));
-  expect(new Set(colours).size, colours.join(", ")).toBe(3);
+  for (const [path, title] of [
+    ["/dashboards?hours=1", "Duration of completed executions"],
+    ["/observe?hours=1", "Durations of executions"],
+  ] as const) {
+    await page.goto(path);
+    const chart = page.getByRole("region", { name: title });
+    await expect(chart.locator(".u-series").filter({ hasText: "p95" })).toBeVisible();
+    const colours = await Promise.all(["p50", "p95", "p99"].map((name) => colourOf(chart, name)));
+    expect(new Set(colours).size, colours.join(", ")).toBe(3);
+  }
 });
 
 test("what a service answered stands in the head and at the task @S0-05", async ({

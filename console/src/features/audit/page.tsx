@@ -98,6 +98,6 @@ const COLUMNS: readonly Column<AuditEntryValue>[] = [
   { head: say("audit.address"), as: "id", cell: (each) => each.address || "–" },
   {
     head: say("audit.details"),
-    cell: ({ details }) => (details ? <ValueTree value={details} root="details" /> : "–"),
+    cell: ({ details }) => (details ? <ValueTree value={details} root="details" folded /> : "–"),
   },
 ];

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { read } from "@/api/client";
 import { Chart, type LineStyle } from "@/canvas/chart";
+import { percentileLine } from "@/canvas/percentiles";
 import { Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { serverNow } from "@/design/useNow";
@@ -95,16 +96,6 @@ function statusLine(status: string): LineStyle {
   return {
     label: look.word,
     colour: ({ family }) => family[look.family],
-    ...(dash && { dash }),
-  };
-}
-
-function percentileLine(name: string): LineStyle {
-  const dash = { p95: [6, 3], p99: [2, 2] }[name];
-  return {
-    label: name,
-    colour: ({ family, accent }) =>
-      ({ p95: family.undoing, p99: family.attention })[name] ?? accent,
     ...(dash && { dash }),
   };
 }

@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import { read } from "@/api/client";
 import type { MetricSeriesList } from "@/api/schema";
 import { Chart, type LineStyle, type Mark } from "@/canvas/chart";
+import { percentileLine } from "@/canvas/percentiles";
 import { Empty, Skeleton } from "@/design/primitives";
 import { Problem } from "@/design/problem";
 import { count, duration } from "@/model/durations";
@@ -61,7 +62,7 @@ export function ExecutionCharts({ span, workflow, zoom, marks }: Props) {
       <Chart
         title={say("observe.durations")}
         columns={latencyColumns(latencies.data.points, span)}
-        styleOf={(name) => ({ label: name, colour: ({ accent }) => accent })}
+        styleOf={percentileLine}
         format={(value) => duration(value * 1_000)}
         nothing={say("observe.nothing")}
         zoom={zoom}

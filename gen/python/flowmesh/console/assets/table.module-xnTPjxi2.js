@@ -1,1 +1,0 @@
-var e={section:`_section_1y24l_1`,head:`_head_1y24l_5`,scroller:`_scroller_1y24l_14`,table:`_table_1y24l_18`,amount:`_amount_1y24l_73`,share:`_share_1y24l_78`,cards:`_cards_1y24l_109`};export{e as t};
