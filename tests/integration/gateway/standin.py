@@ -153,6 +153,9 @@ class Definitions(definition_grpc.DefinitionServiceServicer):
         used = definition.WorkflowReference(name="user-orders", version=2)
         return definition.ListTaskUsagesResponse(workflows=[used])
 
+    async def ListNamespaces(self, _request: Any, _context: Any) -> Any:
+        return definition.ListNamespacesResponse(namespaces=["default"])
+
     async def DeleteTask(self, request: Any, _context: Any) -> Any:
         raise WrongState("TASK_IN_USE", f"{request.name} is used by user-orders")
 
