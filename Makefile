@@ -88,6 +88,8 @@ cluster: $(RUNS) ## each service as its own process, two orchestrators and two w
 
 # What runs on the sources alone, compiled core or not; some tests put parts of it out of action.
 test test-long test-all check conformance: export FLOWMESH_CORE = pure
+# Suites and commands are forked from a process that has imported them.
+test test-long: export TESTS_FORK = 1
 
 # What measures time runs alone, behind the rest, a file of which is in one of three processes: a
 # third of the time of two is waiting. The order is that of tests/conftest.py, not by numbers of

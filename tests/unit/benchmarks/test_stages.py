@@ -11,9 +11,9 @@ from flowmesh import core
 
 ENTRY = "main (/src/services/flowmesh/suite/main.py:34)"
 TURN = "uv_run (/project/src/unix/core.c:452)"
-COMMIT = "Committer._commit (/src/services/flowmesh/orchestrator/committer.py:178)"
+COMMIT = "Committer._commit (/src/services/flowmesh/orchestrator/commit/committer.py:178)"
 DECIDE = "decide (/src/libs/flowmesh/engine/decide.py:60)"
-CALL = "ExecutionServer.StartExecution (/src/services/flowmesh/orchestrator/server.py:36)"
+CALL = "ExecutionServer.StartExecution (/src/services/flowmesh/orchestrator/api/execution_server.py:36)"
 RESULT = "Relay.complete (/src/services/flowmesh/worker/relay.py:291)"
 CYGRPC = "0x7f1019ee79fa (grpc/_cython/cygrpc.cpython-311-x86_64-linux-gnu.so)"
 MERGE = "PyUpb_Message_MergeFrom (google/_upb/_message.abi3.so)"
@@ -58,7 +58,7 @@ def test_time_asleep_and_other_threads_are_left_out(tmp_path: Path) -> None:
     stacks = busy(read(raw))
 
     assert by_stage(stacks) == {"commit": 7, LOOP: 3}
-    own = "Committer._commit (orchestrator/committer.py)"
+    own = "Committer._commit (orchestrator/commit/committer.py)"
     assert by_function(stacks)["commit", own] == 7
 
 
@@ -67,12 +67,15 @@ def test_the_compiled_core_counts_under_the_names_of_its_sources(
 ) -> None:
     """Methods, functions and coroutines; what is C of its own stays what it is."""
     manifest, raw = tmp_path / "manifest.json", tmp_path / "suite.raw"
-    sources = ["services/flowmesh/orchestrator/committer.py", "libs/flowmesh/engine/decide.py"]
+    sources = [
+        "services/flowmesh/orchestrator/commit/committer.py",
+        "libs/flowmesh/engine/decide.py",
+    ]
     manifest.write_text(json.dumps({"sources": sources}))
     monkeypatch.setattr(core, "MANIFEST", manifest)
     commit = "CPyDef_committer____commit_Committer_gen_____mypyc_generator_helper__ (c.so)"
     frames = {
-        "Committer._commit (orchestrator/committer.py)": (commit, "CPyDict_GetItem (c.so)"),
+        "Committer._commit (orchestrator/commit/committer.py)": (commit, "CPyDict_GetItem (c.so)"),
         "_Step.decided (engine/decide.py)": (commit, "CPyDef_decide____Step___decided (c.so)"),
         "decide (engine/decide.py)": (commit, "CPyPy_decide___decide (c.so)"),
     }
