@@ -32,6 +32,7 @@ export function RunGrid({ grid }: { grid: GridAnswer }) {
     <div
       ref={box}
       className={styles.scroller}
+      data-testid="runs"
       role="group"
       aria-label={say("grid.name")}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys

@@ -91,11 +91,7 @@ function Stored({ choose }: Pick<Props, "choose">) {
   const columns: readonly Column<SloValue>[] = [
     {
       head: say("observe.workflow"),
-      cell: ({ workflow }) => (
-        <button type="button" onClick={() => choose(workflow)}>
-          {workflow}
-        </button>
-      ),
+      cell: ({ workflow }) => <Button onClick={() => choose(workflow)}>{workflow}</Button>,
     },
     { head: say("observe.targetOf"), as: "numbers", cell: ({ target }) => `${target} %` },
     {

@@ -1,1 +1,0 @@
-var e={section:`_section_1jvs4_1`,head:`_head_1jvs4_5`,scroller:`_scroller_1jvs4_14`,table:`_table_1jvs4_18`,amount:`_amount_1jvs4_69`,share:`_share_1jvs4_74`,cards:`_cards_1jvs4_105`};export{e as t};
