@@ -1,0 +1,1 @@
+var e={section:`_section_1y8zp_1`,head:`_head_1y8zp_5`,scroller:`_scroller_1y8zp_14`,table:`_table_1y8zp_18`,amount:`_amount_1y8zp_78`,share:`_share_1y8zp_83`,cards:`_cards_1y8zp_114`};export{e as t};

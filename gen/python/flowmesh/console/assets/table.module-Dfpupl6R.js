@@ -1,1 +1,0 @@
-var e={section:`_section_1jfmi_1`,head:`_head_1jfmi_5`,scroller:`_scroller_1jfmi_14`,table:`_table_1jfmi_18`,amount:`_amount_1jfmi_78`,share:`_share_1jfmi_83`,cards:`_cards_1jfmi_114`};export{e as t};
