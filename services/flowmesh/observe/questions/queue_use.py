@@ -1,4 +1,4 @@
-"""Who uses a queue of messages: its rates, publishers and consumers."""
+"""The use of a message queue: rates, publishers and consumers."""
 
 import asyncio
 from collections.abc import Iterator

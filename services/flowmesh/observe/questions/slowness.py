@@ -1,4 +1,4 @@
-"""Why a workflow is slow since a time: its executions since then beside those before."""
+"""The reason why a workflow is slow: its executions since a time, compared with those before."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Which worker is sick: its failures, durations and attachment beside those of its peers."""
+"""Sick workers: failures, durations and attachment, compared with their peers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
