@@ -92,6 +92,13 @@ async def stub() -> AsyncIterator[Stub]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def other_stub() -> AsyncIterator[Stub]:
+    """A second scripted server, the gateway of another cell."""
+    async with Stub() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def aging_stub() -> AsyncIterator[Stub]:
     """A scripted server whose connections last a second."""
     async with Stub(connection_age_ms=1_000) as running:

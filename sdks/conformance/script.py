@@ -77,14 +77,18 @@ class Run:
     scenario: Json
     prefix: str
     proxy: Proxy | None = None
+    # The gateway of another cell.
+    other: Stub | None = None
     saved: dict[str, Json] = field(default_factory=dict)
     background: dict[str, asyncio.Task[Json]] = field(default_factory=dict)
 
     async def all_steps(self) -> None:
         """Run the scenario; raises ScenarioFailed at the first answer that differs."""
-        if self.stub is not None:
-            self.saved["stub"] = self.stub.address
-            self.stub.script(self._filled(self.scenario.get("stub", {})))
+        given = {"stub": self.stub, "other": self.other}
+        stubs = {name: stub for name, stub in given.items() if stub is not None}
+        self.saved |= {name: stub.address for name, stub in stubs.items()}
+        for name, stub in stubs.items():
+            stub.script(self._filled(self.scenario[name]))
         if self.cluster is not None:
             proxied = self.proxy is not None and self.scenario.get("proxied")
             own = f"127.0.0.1:{self.proxy.port}" if self.proxy else ""
@@ -206,8 +210,9 @@ class Run:
         await pause(members["argument"] / 1000)
 
     async def _calls(self, members: Json) -> Json:
-        assert self.stub is not None
-        return self.stub.calls(members["argument"])
+        stub = self.other if "other" in members else self.stub
+        assert stub is not None
+        return stub.calls(members.get("other", members.get("argument")))
 
     async def _many(self, members: Json) -> Json:
         """Send one command many times at once; return the values, and the answers of errors."""

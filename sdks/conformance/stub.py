@@ -18,9 +18,9 @@ from google.rpc import error_details_pb2, status_pb2
 from flowmesh.api.worker.v1.worker_service_pb2 import WorkRequest
 from flowmesh.contract.json_value import Json
 from flowmesh.gateway.grpc_proxy import PUBLIC
+from flowmesh.rpc.status import CELL_ADDRESS, DETAILS_KEY
 from flowmesh.testing.polling import pause
 
-DETAILS_KEY = "grpc-status-details-bin"
 STEP_TIMEOUT_S = 30.0
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 CONNECTION_GRACE_MS = 200
@@ -45,7 +45,10 @@ def status_of(answer: Json) -> status_pb2.Status:
     status = status_pb2.Status(code=code, message=answer.get("message", "scripted"))
     details: list[Message] = []
     if reason := answer.get("reason"):
-        details.append(error_details_pb2.ErrorInfo(reason=reason, domain="flowmesh"))
+        info = error_details_pb2.ErrorInfo(reason=reason, domain="flowmesh")
+        if address := answer.get("address"):
+            info.metadata["address"] = address
+        details.append(info)
     if retry_ms := answer.get("retryMs"):
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(retry_ms)
@@ -60,8 +63,12 @@ def status_of(answer: Json) -> status_pb2.Status:
 async def refuse(context: Any, answer: Json) -> None:
     """End a call with the status of the answer."""
     status = status_of(answer)
-    metadata = ((DETAILS_KEY, status.SerializeToString()),) if status.details else ()
-    await context.abort(grpc.StatusCode[answer["code"]], status.message, metadata)
+    metadata: list[tuple[str, str | bytes]] = []
+    if status.details:
+        metadata.append((DETAILS_KEY, status.SerializeToString()))
+    if address := answer.get("address"):
+        metadata.append((CELL_ADDRESS, address))
+    await context.abort(grpc.StatusCode[answer["code"]], status.message, tuple(metadata))
 
 
 class Method:

@@ -29,6 +29,12 @@ def cutting(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue("proxy") if scenario.get("proxied") else None
 
 
+@pytest.fixture
+def other(scenario: dict[str, Any], request: pytest.FixtureRequest) -> Any:
+    """The gateway of another cell, if the scenario has a script for it."""
+    return request.getfixturevalue("other_stub") if "other" in scenario else None
+
+
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("scenario", list(marked()))
 async def test_scenario(
@@ -38,6 +44,7 @@ async def test_scenario(
     drivers: Drivers,
     server: Any,
     cutting: Any,
+    other: Any,
 ) -> None:
     """The driver gives the expected answers, under the faults of the scenario."""
     scripted = "stub" in scenario
@@ -49,4 +56,5 @@ async def test_scenario(
         scenario=scenario,
         prefix=prefix,
         proxy=cutting,
+        other=other,
     ).all_steps()

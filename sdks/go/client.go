@@ -154,7 +154,6 @@ func New(address string, given ...Option) (*Client, error) {
 	}
 	caller := &core.Caller{
 		Pool:      pool,
-		Address:   address,
 		Namespace: first(o.namespace, os.Getenv("FLOWMESH_NAMESPACE"), last),
 		Actor:     first(o.actor, os.Getenv("FLOWMESH_ACTOR")),
 		Log:       o.log,

@@ -108,7 +108,7 @@ func (s *stream) run() {
 	for {
 		err := s.converse(ctx, reconnect, func() {
 			if !reachable {
-				s.options.log.Info("flowmesh: the server responds again", "address", s.caller.Address)
+				s.options.log.Info("flowmesh: the server responds again", "address", s.caller.Address())
 			}
 			reachable = true
 		})
@@ -124,7 +124,7 @@ func (s *stream) run() {
 			return
 		}
 		if reachable {
-			s.options.log.Warn("flowmesh: the stream broke; reconnecting", "address", s.caller.Address, "error", reconnect.Err())
+			s.options.log.Warn("flowmesh: the stream broke; reconnecting", "address", s.caller.Address(), "error", reconnect.Err())
 		}
 		reachable = false
 		if reconnect.Pause(ctx) != nil {

@@ -144,7 +144,6 @@ impl Builder {
         let caller = Arc::new(Caller {
             pool: Pool::new(endpoint),
             credential,
-            address,
             namespace: if namespace.is_empty() { last.to_owned() } else { namespace },
             actor: or_variable(self.actor, "FLOWMESH_ACTOR"),
             budget: RetryBudget::default(),
@@ -220,7 +219,7 @@ impl Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = formatter.debug_struct("Client");
-        shown.field("address", &self.caller.address);
+        shown.field("address", &self.caller.address());
         shown.field("namespace", &self.caller.namespace).finish()
     }
 }

@@ -84,6 +84,8 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
     pub(crate) code: Code,
     pub(crate) unreachable: bool,
+    /// The address of the cell that serves the call; empty if the refusal has none.
+    pub(crate) cell: String,
 }
 
 /// The error of a call.
@@ -135,6 +137,7 @@ impl Error {
             retry_after: None,
             code: Code::Unknown,
             unreachable: false,
+            cell: String::new(),
         }))
     }
 
@@ -182,6 +185,7 @@ impl Error {
             retry_after: unreachable.then_some(UNREACHABLE_RETRY),
             code: status.code(),
             unreachable,
+            cell: String::new(),
         }))
     }
 
@@ -208,6 +212,7 @@ impl Error {
             retry_after: Some(UNREACHABLE_RETRY),
             code: Code::Unavailable,
             unreachable: true,
+            cell: String::new(),
         }))
     }
 
@@ -235,6 +240,10 @@ impl Error {
                 column: place.column,
             });
         }
+        let cell = match info.reason.as_str() {
+            "CELL_MISDIRECTED" => info.metadata.get("address").cloned().unwrap_or_default(),
+            _ => String::new(),
+        };
         Some(Self::Refused(Box::new(Refusal {
             kind: kind_of(status.code(), &info.reason),
             reason: info.reason.clone(),
@@ -243,6 +252,7 @@ impl Error {
             retry_after: details.retry_info().and_then(|r| r.retry_delay),
             code: status.code(),
             unreachable: false,
+            cell,
         })))
     }
 }

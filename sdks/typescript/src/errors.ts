@@ -49,6 +49,8 @@ export interface ErrorDetails {
   /** Delay before a retry, as the server asks for it; 0 is none. */
   readonly retryAfterMs?: number;
   readonly cause?: unknown;
+  /** Address of the cell that serves the call. @internal */
+  readonly cell?: string | undefined;
 }
 
 /** An error of a call: `reason` is a row of docs/errors.md and never changes. */
@@ -56,6 +58,8 @@ export class FlowmeshError extends Error {
   override readonly name: string = "FlowmeshError";
   readonly violations: readonly Violation[];
   readonly retryAfterMs: number;
+  /** @internal */
+  readonly cell: string;
 
   /** @internal */
   constructor(
@@ -67,6 +71,7 @@ export class FlowmeshError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.violations = details.violations ?? [];
     this.retryAfterMs = details.retryAfterMs ?? 0;
+    this.cell = details.cell ?? "";
   }
 }
 

@@ -2,13 +2,9 @@
 import { once } from "node:events";
 import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo, Server } from "node:net";
-import { create } from "@bufbuild/protobuf";
 import { type Code, ConnectError, type ConnectRouter } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import {
-  ErrorInfoSchema,
-  RetryInfoSchema,
-} from "@flowmesh/client/proto/google/rpc/error_details_pb";
+import { ErrorInfoSchema } from "@flowmesh/client/proto/google/rpc/error_details_pb";
 
 /** A server on a free port of this machine. */
 export interface Stub {
@@ -47,11 +43,13 @@ export async function listening(server: Server | Http2Server): Promise<string> {
 }
 
 /** Return an error as services of the suite send it. */
-export function refusal(code: Code, reason: string, retryMs = 0): ConnectError {
-  const info = { desc: ErrorInfoSchema, value: { reason, domain: "flowmesh" } };
-  const retryDelay = { seconds: 0n, nanos: retryMs * 1_000_000 };
-  const retry = { desc: RetryInfoSchema, value: create(RetryInfoSchema, { retryDelay }) };
-  return new ConnectError("scripted", code, undefined, retryMs ? [info, retry] : [info]);
+export function refusal(
+  code: Code,
+  reason: string,
+  metadata: Record<string, string> = {},
+): ConnectError {
+  const info = { desc: ErrorInfoSchema, value: { reason, domain: "flowmesh", metadata } };
+  return new ConnectError("scripted", code, undefined, [info]);
 }
 
 /** A queue that a test fills and a stream of the server yields. */

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import grpc
 
-from flowmesh.errors import FlowmeshError, Unavailable
+from flowmesh.errors import FlowmeshError, Invalid, Unavailable
 from flowmesh.rpc import stream_retry_s
 from flowmesh.sdk.transport.calls import Caller
 from flowmesh.sdk.values import limits
@@ -34,6 +34,8 @@ class Reconnect:
         self._opened_at = 0.0
         self._last: FlowmeshError | None = None
         self._transient = True
+        # The last end was that of another cell, which was followed.
+        self._has_followed = False
 
     async def opening(self) -> None:
         """Record the start of an attempt to open the stream; renew an expired access token."""
@@ -50,16 +52,22 @@ class Reconnect:
         self._down_since = None
         self._last = None
         self._transient = True
+        self._has_followed = False
 
     async def broken(self, error: grpc.aio.AioRpcError) -> None:
         """Record the error that ended the stream; renew an access token that it is about.
 
-        A stream that another cell serves is opened there.
+        A stream that another cell serves is opened there once.
         """
         self._last = self._caller.explained(error)
         self._transient = error.code() in _TRANSIENT and self._last.reason != "TLS_FAILED"
-        if await self._caller.reauthorized(self._last) or self._caller.followed(self._last):
+        if await self._caller.reauthorized(self._last):
             self._transient = True
+        try:
+            self._has_followed = not self._has_followed and self._caller.followed(self._last)
+            self._transient |= self._has_followed
+        except Invalid as unsafe:
+            self._last = unsafe
 
     @property
     def down_s(self) -> float:

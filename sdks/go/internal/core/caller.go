@@ -25,7 +25,6 @@ var connectParams = grpc.ConnectParams{
 // change carries a request id that all its retries share.
 type Caller struct {
 	*Pool
-	Address   string
 	Namespace string
 	Actor     string
 	Log       *slog.Logger
@@ -67,7 +66,7 @@ func (c *Caller) unreachable(ctx context.Context) error {
 		return c.explained(translate(probe, err))
 	}
 	return NewError(ErrUnavailable, "SERVICE_UNAVAILABLE",
-		"%s at %s within %s; `flowmesh dev` starts a suite", cause, c.Address, ConnectTimeout)
+		"%s at %s within %s; `flowmesh dev` starts a suite", cause, c.Address(), ConnectTimeout)
 }
 
 // explained adds the address or the credential that an error is about.
@@ -79,13 +78,13 @@ func (c *Caller) explained(err error) error {
 	switch {
 	case known.unreachable && strings.Contains(known.Message, "authentication handshake failed"):
 		return NewError(ErrWrongState, "TLS_FAILED",
-			"the TLS handshake with %s failed: %s", c.Address, known.Message)
+			"the TLS handshake with %s failed: %s", c.Address(), known.Message)
 	case known.unreachable:
-		known.Message = fmt.Sprintf("no server responds at %s; `flowmesh dev` starts a suite (%s)", c.Address, known.Message)
+		known.Message = fmt.Sprintf("no server responds at %s; `flowmesh dev` starts a suite (%s)", c.Address(), known.Message)
 	case known.Kind == ErrUnauthenticated && c.credential != nil:
 		known.Message = fmt.Sprintf("the server refused %s: %s", c.credential.Source, known.Message)
 	case known.Reason == "CREDENTIALS_REQUIRED":
-		known.Message = c.Address + " requires a credential; set FLOWMESH_API_KEY or FLOWMESH_TOKEN, or use WithAPIKey or WithToken"
+		known.Message = c.Address() + " requires a credential; set FLOWMESH_API_KEY or FLOWMESH_TOKEN, or use WithAPIKey or WithToken"
 	}
 	return known
 }
@@ -143,6 +142,7 @@ func (c *Caller) Retried(ctx context.Context, total time.Duration, once func(con
 		until = deadline
 	}
 	wait := retryWaitMin
+	moved := false
 	for try := 0; ; try++ {
 		header := ""
 		if c.credential != nil {
@@ -158,12 +158,20 @@ func (c *Caller) Retried(ctx context.Context, total time.Duration, once func(con
 		if errors.Is(failure, ErrUnauthenticated) && c.credential != nil && c.credential.rejected(ctx, header) {
 			continue
 		}
+		if !moved {
+			if moved, err = c.followed(failure); err != nil {
+				return err
+			}
+			if moved {
+				continue
+			}
+		}
 		delay, again := RetryDelay(failure, wait)
 		if !again || time.Now().Add(delay).After(until) || !c.budget.permits(failure) {
 			return failure
 		}
 		if unreachable := new(Error); try == 0 && errors.As(failure, &unreachable) && unreachable.unreachable {
-			c.Log.Warn("flowmesh: the server does not respond; retrying", "address", c.Address)
+			c.Log.Warn("flowmesh: the server does not respond; retrying", "address", c.Address())
 		}
 		// Jitter, so that clients that failed together do not retry together.
 		delay += time.Duration(rand.Float64() * float64(wait))
@@ -172,6 +180,29 @@ func (c *Caller) Retried(ctx context.Context, total time.Duration, once func(con
 		}
 		wait = min(2*wait, RetryWaitMax)
 	}
+}
+
+// followed makes later calls to the cell that an error names; false if it
+// names none. The error is that of an address that is less safe.
+func (c *Caller) followed(failure error) (bool, error) {
+	var known *Error
+	if !errors.As(failure, &known) || known.cell == "" {
+		return false, nil
+	}
+	c.mu.Lock()
+	now := c.endpoint
+	c.mu.Unlock()
+	if now.Address == known.cell {
+		return true, nil // a call at the same time has moved this client already
+	}
+	there, err := now.elsewhere(known.cell)
+	if err == nil && c.credential != nil {
+		err = there.CheckCredential(c.credential.Source)
+	}
+	if err == nil {
+		err = c.move(there)
+	}
+	return err == nil, err
 }
 
 // RetryDelay returns the delay before a retry: that of the server, or wait;

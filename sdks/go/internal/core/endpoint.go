@@ -29,7 +29,9 @@ type TLS struct {
 
 // Endpoint is a gRPC target with the security of its connections.
 type Endpoint struct {
-	Target string
+	// Address is the text that names the server.
+	Address string
+	Target  string
 	// Credentials of TLS; nil is plain text.
 	Credentials credentials.TransportCredentials
 	local       bool
@@ -58,7 +60,9 @@ func NewEndpoint(address string, files *TLS, plain bool) (*Endpoint, error) {
 		files = tlsOfEnvironment()
 	}
 	secure = secure || (scheme == "" && files != nil)
-	endpoint := &Endpoint{Target: target, local: isLocal(target), plaintextOK: plain || plaintextAllowed()}
+	endpoint := &Endpoint{
+		Address: address, Target: target, local: isLocal(target), plaintextOK: plain || plaintextAllowed(),
+	}
 	if !secure {
 		return endpoint, nil
 	}
@@ -71,6 +75,25 @@ func NewEndpoint(address string, files *TLS, plain bool) (*Endpoint, error) {
 	}
 	endpoint.Credentials = &reloading{TransportCredentials: credentials.NewTLS(nil), loader: loader}
 	return endpoint, nil
+}
+
+// elsewhere returns the endpoint of another cell; calls that are encrypted
+// stay so.
+func (e *Endpoint) elsewhere(address string) (*Endpoint, error) {
+	scheme, target, err := splitAddress(address)
+	if err != nil {
+		return nil, err
+	}
+	secure := scheme == "grpcs" || scheme == "https"
+	if secure && e.Credentials == nil {
+		return NewEndpoint(address, nil, false)
+	}
+	if scheme != "" && !secure && e.Credentials != nil {
+		return nil, invalidEndpoint("the server names the cell %s, which has no TLS", address)
+	}
+	there := *e
+	there.Address, there.Target, there.local = address, target, isLocal(target)
+	return &there, nil
 }
 
 // CheckCredential refuses to send a credential in plain text to another host.

@@ -56,6 +56,8 @@ type Error struct {
 	// RetryAfter is the delay that the server asks for; 0 is none.
 	RetryAfter time.Duration
 
+	// cell is the address of the cell that serves a call that another one refused.
+	cell        string
 	unreachable bool
 	cause       error
 }
@@ -105,6 +107,9 @@ var byCode = map[codes.Code]codeKind{
 	codes.DeadlineExceeded:   {ErrTimeout, "DEADLINE_EXCEEDED"},
 	codes.Unimplemented:      {ErrUnimplemented, "UNIMPLEMENTED"},
 }
+
+// reasonMisdirected is that of a call that another cell serves.
+const reasonMisdirected = "CELL_MISDIRECTED"
 
 // KindOf returns the kind of a reason that a server sent with a code.
 func KindOf(code codes.Code, reason string) Kind {
@@ -176,6 +181,9 @@ func withDetails(found *status.Status) *Error {
 			result.Reason = detail.GetReason()
 			// Places that cannot be read are left out.
 			_ = json.Unmarshal([]byte(detail.GetMetadata()["violations"]), &places)
+			if result.Reason == reasonMisdirected {
+				result.cell = detail.GetMetadata()["address"]
+			}
 		case *errdetails.RetryInfo:
 			result.RetryAfter = detail.GetRetryDelay().AsDuration()
 		case *errdetails.BadRequest:

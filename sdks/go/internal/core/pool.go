@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -15,13 +16,15 @@ import (
 // opened as they are needed: a server accepts a bounded number of calls on
 // each, and further ones would wait in this process.
 type Pool struct {
-	endpoint   *Endpoint
 	credential *Credential
-	options    []grpc.DialOption
+	more       []grpc.DialOption
 
 	mu          sync.Mutex
+	endpoint    *Endpoint
 	connections []*connection
-	closed      bool
+	// former are connections to an endpoint before; they close with their last call.
+	former []*connection
+	closed bool
 	// ended is canceled by Close, with ErrClosed.
 	ended context.Context
 	end   context.CancelCauseFunc
@@ -34,7 +37,17 @@ type connection struct {
 
 // NewPool returns a pool that connects at its first call.
 func NewPool(endpoint *Endpoint, credential *Credential, more []grpc.DialOption) (*Pool, error) {
-	security := endpoint.Credentials
+	pool := &Pool{endpoint: endpoint, credential: credential, more: more}
+	pool.ended, pool.end = context.WithCancelCause(context.Background())
+	// The first connection proves that the target is one.
+	if _, err := pool.add(); err != nil {
+		return nil, err
+	}
+	return pool, nil
+}
+
+func (p *Pool) options() []grpc.DialOption {
+	security := p.endpoint.Credentials
 	if security == nil {
 		security = insecure.NewCredentials()
 	}
@@ -50,24 +63,48 @@ func NewPool(endpoint *Endpoint, credential *Credential, more []grpc.DialOption)
 		grpc.WithDisableServiceConfig(),
 		grpc.WithStatsHandler(releasing{}),
 	}
-	if endpoint.Credentials == nil && credential != nil {
+	if p.endpoint.Credentials == nil && p.credential != nil {
 		// A proxy of the environment would receive a credential that is meant
 		// for this machine.
 		options = append(options, grpc.WithNoProxy())
 	}
-	pool := &Pool{endpoint: endpoint, credential: credential, options: append(options, more...)}
-	pool.ended, pool.end = context.WithCancelCause(context.Background())
-	// The first connection proves that the target is one.
-	if _, err := pool.add(); err != nil {
-		return nil, invalidEndpoint("%q is not an address: %v", endpoint.Target, err)
+	return append(options, p.more...)
+}
+
+// Address returns the address that calls go to.
+func (p *Pool) Address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endpoint.Address
+}
+
+// move makes later calls to another endpoint.
+func (p *Pool) move(endpoint *Endpoint) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
 	}
-	return pool, nil
+	before, open := p.endpoint, p.connections
+	p.endpoint, p.connections = endpoint, nil
+	if _, err := p.add(); err != nil {
+		p.endpoint, p.connections = before, open
+		return err
+	}
+	for _, each := range open {
+		if each.calls == 0 {
+			go each.ClientConn.Close()
+		} else {
+			p.former = append(p.former, each)
+		}
+	}
+	return nil
 }
 
 func (p *Pool) add() (*connection, error) {
-	opened, err := grpc.NewClient(p.endpoint.Target, p.options...)
+	opened, err := grpc.NewClient(p.endpoint.Target, p.options()...)
 	if err != nil {
-		return nil, err
+		return nil, invalidEndpoint("%q is not an address: %v", p.endpoint.Target, err)
 	}
 	added := &connection{ClientConn: opened}
 	p.connections = append(p.connections, added)
@@ -105,14 +142,18 @@ func (p *Pool) pick() (*connection, error) {
 
 func (p *Pool) release(picked *connection) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	picked.calls--
-	p.mu.Unlock()
+	if at := slices.Index(p.former, picked); at >= 0 && picked.calls == 0 {
+		p.former = slices.Delete(p.former, at, at+1)
+		go picked.ClientConn.Close()
+	}
 }
 
 // Close closes the connections; open calls end with ErrClosed.
 func (p *Pool) Close() error {
 	p.mu.Lock()
-	connections := p.connections
+	connections := slices.Concat(p.connections, p.former)
 	if p.closed {
 		connections = nil
 	}

@@ -18,6 +18,8 @@ type Reconnect struct {
 	downSince time.Time
 	last      error
 	transient bool
+	// moved is true if the last end was that of another cell, which was followed.
+	moved bool
 }
 
 // NewReconnect returns the policy for one stream.
@@ -36,7 +38,7 @@ func (r *Reconnect) Opening(ctx context.Context) {
 
 // Connected notes a received message.
 func (r *Reconnect) Connected() {
-	r.downSince, r.last, r.transient = time.Time{}, nil, true
+	r.downSince, r.last, r.transient, r.moved = time.Time{}, nil, true, false
 }
 
 // Broken notes the end of the stream; nil and io.EOF are ends without an error.
@@ -60,6 +62,14 @@ func (r *Reconnect) Broken(ctx context.Context, err error) {
 	if known.Kind == ErrUnauthenticated && r.caller.credential != nil {
 		r.transient = r.caller.credential.rejected(ctx, r.header)
 	}
+	if r.moved {
+		r.moved = false
+		return
+	}
+	if r.moved, err = r.caller.followed(r.last); err != nil {
+		r.last = err
+	}
+	r.transient = r.transient || r.moved
 }
 
 func transientCode(code codes.Code) bool {

@@ -32,7 +32,6 @@ pub async fn with_traceparent<F: Future>(traceparent: impl Into<String>, future:
 pub(crate) struct Caller {
     pub(crate) pool: Arc<Pool>,
     pub(crate) credential: Option<Credential>,
-    pub(crate) address: String,
     pub(crate) namespace: String,
     pub(crate) actor: String,
     pub(crate) budget: RetryBudget,
@@ -88,6 +87,29 @@ impl Attempt {
 }
 
 impl Caller {
+    /// Return the address of later calls.
+    pub(crate) fn address(&self) -> String {
+        self.pool.endpoint().address
+    }
+
+    /// Make later calls to the cell that an error names; false if it names none. An address that is
+    /// less safe is refused.
+    pub(crate) fn followed(&self, error: &Error) -> Result<bool, Error> {
+        let Error::Refused(refusal) = error else {
+            return Ok(false);
+        };
+        let now = self.pool.endpoint();
+        // Another call may have moved this client already.
+        if !refusal.cell.is_empty() && refusal.cell != now.address {
+            let there = now.elsewhere(&refusal.cell)?;
+            if let Some(credential) = &self.credential {
+                there.check_credential(&credential.source)?;
+            }
+            self.pool.move_to(there);
+        }
+        Ok(!refusal.cell.is_empty())
+    }
+
     /// Return a future that ends with the client.
     pub(crate) async fn scoped<T>(&self, future: impl Future<Output = T>) -> Result<T, Error> {
         tokio::select! {
@@ -132,7 +154,7 @@ impl Caller {
                 let message = format!(
                     "no server responds at {} within {CONNECT_TIMEOUT:?}; `flowmesh dev` starts a \
                      suite ({cause})",
-                    self.address
+                    self.address()
                 );
                 return Err(Error::new(Kind::Unavailable, "SERVICE_UNAVAILABLE", message));
             }
@@ -173,6 +195,7 @@ impl Caller {
         let mut wait = RETRY_WAIT_MIN;
         let mut warned = false;
         let mut former = None;
+        let mut moved = false;
         loop {
             let mut header = None;
             let failure = match self.scoped(self.try_once(limits, &once, &mut header)).await? {
@@ -193,6 +216,10 @@ impl Caller {
                     }
                 }
             }
+            if !moved && self.followed(&failure)? {
+                moved = true;
+                continue;
+            }
             let Some(delay) = retry_delay(&failure, wait) else {
                 return Err(failure);
             };
@@ -202,7 +229,8 @@ impl Caller {
                 return Err(failure);
             }
             if !warned && matches!(&failure, Error::Refused(refusal) if refusal.unreachable) {
-                tracing::warn!(address = self.address, "the server does not respond; retrying");
+                let address = self.address();
+                tracing::warn!(address, "the server does not respond; retrying");
                 warned = true;
             }
             self.scoped(tokio::time::sleep(delay + jitter)).await?;
@@ -241,10 +269,10 @@ impl Caller {
         let Refusal { kind, reason, message, unreachable, .. } = refusal.as_mut();
         match (*kind, &self.credential) {
             _ if *unreachable => {
-                *message = format!("no server responds at {} ({message})", self.address);
+                *message = format!("no server responds at {} ({message})", self.address());
             }
             _ if reason == "TLS_FAILED" => {
-                *message = format!("the connection to {} failed: {message}", self.address);
+                *message = format!("the connection to {} failed: {message}", self.address());
             }
             (Kind::Unauthenticated, Some(credential)) => {
                 *message = format!("the server refused {}: {message}", credential.source);
@@ -253,7 +281,7 @@ impl Caller {
                 *message = format!(
                     "{} requires a credential; set FLOWMESH_API_KEY or FLOWMESH_TOKEN, or use \
                      api_key or token",
-                    self.address
+                    self.address()
                 );
             }
             _ => {}

@@ -35,6 +35,8 @@ pub struct Tls {
 /// A server, with the security of its connections.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
+    /// The text that names the server.
+    pub(crate) address: String,
     host: String,
     port: u16,
     tls: Option<Arc<TlsLoader>>,
@@ -67,7 +69,21 @@ impl Endpoint {
             true => Some(Arc::new(TlsLoader::new(files.unwrap_or_default())?)),
             false => None,
         };
-        Ok(Self { host, port, tls, plaintext_allowed: plain || plaintext_allowed() })
+        let plaintext_allowed = plain || plaintext_allowed();
+        Ok(Self { address: address.to_owned(), host, port, tls, plaintext_allowed })
+    }
+
+    /// Return the endpoint of another cell; calls that are encrypted stay so.
+    pub(crate) fn elsewhere(&self, address: &str) -> Result<Self, Error> {
+        let (scheme, host, port) = split(address)?;
+        let secure = matches!(scheme.as_str(), "grpcs" | "https");
+        if secure && self.tls.is_none() {
+            return Self::new(address, None, false);
+        }
+        if !scheme.is_empty() && !secure && self.tls.is_some() {
+            return Err(invalid(format!("the server names the cell {address}, which has no TLS")));
+        }
+        Ok(Self { address: address.to_owned(), host, port, ..self.clone() })
     }
 
     /// Refuse to send a credential in plain text to another host.

@@ -12,12 +12,11 @@ use super::locked;
 use crate::Error;
 
 pub(crate) struct Pool {
-    endpoint: Endpoint,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    endpoint: Endpoint,
     connections: Vec<Connection>,
     last_id: u64,
     closed: bool,
@@ -39,7 +38,20 @@ pub(crate) struct Lease {
 
 impl Pool {
     pub(crate) fn new(endpoint: Endpoint) -> Arc<Self> {
-        Arc::new(Self { endpoint, state: Mutex::default() })
+        let state = State { endpoint, connections: Vec::new(), last_id: 0, closed: false };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    /// Return the server of later calls.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        locked(&self.state).endpoint.clone()
+    }
+
+    /// Make later calls to another server; former connections close with their last call.
+    pub(crate) fn move_to(&self, endpoint: Endpoint) {
+        let mut state = locked(&self.state);
+        state.endpoint = endpoint;
+        state.connections.clear();
     }
 
     /// Count a call on the first connection with capacity, a new one, or the least used one.
@@ -53,7 +65,7 @@ impl Pool {
         let index = match free {
             Some(index) => index,
             None if state.connections.len() < CONNECTIONS_MAX => {
-                let channel = self.endpoint.channel()?;
+                let channel = state.endpoint.channel()?;
                 state.last_id += 1;
                 let id = state.last_id;
                 state.connections.push(Connection {

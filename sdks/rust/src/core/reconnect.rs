@@ -16,6 +16,8 @@ pub(crate) struct Reconnect {
     down_since: Option<Instant>,
     last: Option<Error>,
     transient: bool,
+    /// True if the last end was that of another cell, which was followed.
+    moved: bool,
 }
 
 impl Reconnect {
@@ -28,6 +30,7 @@ impl Reconnect {
             down_since: None,
             last: None,
             transient: true,
+            moved: false,
         }
     }
 
@@ -45,10 +48,11 @@ impl Reconnect {
 
     /// Note a received message.
     pub(crate) fn connected(&mut self) {
-        (self.down_since, self.last, self.transient) = (None, None, true);
+        (self.down_since, self.last, self.transient, self.moved) = (None, None, true, false);
     }
 
-    /// Note the end of the stream; None is an end without an error.
+    /// Note the end of the stream; None is an end without an error. A stream that another cell
+    /// serves is opened there once.
     pub(crate) async fn broken(&mut self, error: Option<Error>) {
         if self.opened_at.elapsed() > STREAM_LASTED {
             self.down_since = None;
@@ -69,7 +73,10 @@ impl Reconnect {
             },
             _ => false,
         };
-        self.last = Some(error);
+        let followed = if self.moved { Ok(false) } else { self.caller.followed(&error) };
+        self.moved = matches!(followed, Ok(true));
+        self.transient |= self.moved;
+        self.last = Some(followed.err().unwrap_or(error));
     }
 
     /// Report whether the server would refuse the stream again.

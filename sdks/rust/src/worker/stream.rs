@@ -127,7 +127,7 @@ impl Stream {
                 break;
             }
             if reachable {
-                let (address, error) = (&self.caller.address, reconnect.error());
+                let (address, error) = (self.caller.address(), reconnect.error());
                 tracing::warn!(address, %error, "the stream of a worker broke; reconnecting");
             }
             reachable = false;
@@ -199,7 +199,7 @@ impl Stream {
             reconnect.connected();
             self.ready.cancel();
             if !*reachable {
-                tracing::info!(address = self.caller.address, "the server responds again");
+                tracing::info!(address = self.caller.address(), "the server responds again");
                 *reachable = true;
             }
             if !self.receive(response) {

@@ -17,7 +17,7 @@ import * as limits from "../limits.js";
 import { RetryBudget, retryDelayMs } from "../retries.js";
 import { Connections } from "./connections.js";
 import type { Credential } from "./credentials.js";
-import { checkCredential, type Endpoint } from "./endpoint.js";
+import { checkCredential, type Endpoint, elsewhere } from "./endpoint.js";
 import { errorOf } from "./status.js";
 import { currentTraceparent } from "./trace.js";
 
@@ -41,13 +41,18 @@ export class Caller {
   #isClosed = false;
 
   constructor(
-    readonly endpoint: Endpoint,
+    endpoint: Endpoint,
     readonly credential: Credential | undefined,
   ) {
     if (credential) {
       checkCredential(endpoint, credential.source);
     }
     this.#connections = new Connections(endpoint);
+  }
+
+  /** The server of later calls. */
+  get endpoint(): Endpoint {
+    return this.#connections.endpoint;
   }
 
   /** Make a unary call, repeated while a retry may help. */
@@ -97,6 +102,7 @@ export class Caller {
     const [controller, release] = this.#begin(given);
     const until = performance.now() + totalMs;
     let waitMs = limits.RETRY_WAIT_MS;
+    let hasFollowed = false;
     try {
       for (;;) {
         let failure: FlowmeshError;
@@ -111,6 +117,10 @@ export class Caller {
           failure = this.explained(error);
         }
         if (await this.reauthorized(failure)) {
+          continue;
+        }
+        if (!hasFollowed && this.followed(failure)) {
+          hasFollowed = true;
           continue;
         }
         const delayMs = retryDelayMs(failure, waitMs);
@@ -156,6 +166,22 @@ export class Caller {
   /** Renew a token that the server refused; return whether the call may be repeated. */
   async reauthorized(error: FlowmeshError): Promise<boolean> {
     return error.kind === "Unauthenticated" && ((await this.credential?.rejected()) ?? false);
+  }
+
+  /**
+   * Make later calls to the cell that an error names; false if it names none. Throws
+   * `ENDPOINT_INVALID` and `PLAINTEXT_REFUSED` for an address that is less safe.
+   */
+  followed({ cell }: FlowmeshError): boolean {
+    // Another call may have moved this client already.
+    if (cell && cell !== this.endpoint.address) {
+      const endpoint = elsewhere(this.endpoint, cell);
+      if (this.credential) {
+        checkCredential(endpoint, this.credential.source);
+      }
+      this.#connections.move(endpoint);
+    }
+    return cell !== "";
   }
 
   /** Number of calls and streams that are open. */

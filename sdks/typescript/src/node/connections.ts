@@ -21,6 +21,7 @@ class Connection {
   #current: ClientHttp2Session | undefined;
   #idle: NodeJS.Timeout | undefined;
   #isClosed = false;
+  #isFormer = false;
   // A session that a server ended waits for the server to close its socket too.
   readonly #sockets = new Set<Socket>();
 
@@ -48,9 +49,19 @@ class Connection {
   /** Count the end of a call; a connection without calls is closed after a minute. */
   end(): void {
     this.calls -= 1;
-    if (this.calls === 0 && !this.#isClosed) {
+    if (this.calls === 0 && this.#isFormer) {
+      this.close();
+    } else if (this.calls === 0 && !this.#isClosed) {
       this.#current?.unref();
       this.#idle = setTimeout(() => this.#current?.close(), limits.CONNECTION_IDLE_MS).unref();
+    }
+  }
+
+  /** Close the connection after its last call. */
+  retire(): void {
+    this.#isFormer = true;
+    if (this.calls === 0) {
+      this.close();
     }
   }
 
@@ -127,11 +138,28 @@ function keepAlive(session: ClientHttp2Session): void {
 
 /** The connections of a client, over which its calls are spread. @internal */
 export class Connections {
-  readonly #endpoint: Endpoint;
+  #endpoint: Endpoint;
   readonly #connections: Connection[] = [];
+  // To endpoints before, with calls that still run.
+  #former: Connection[] = [];
 
   constructor(endpoint: Endpoint) {
     this.#endpoint = endpoint;
+  }
+
+  /** The server of later calls. */
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /** Make later calls to another server; former connections close with their last call. */
+  move(endpoint: Endpoint): void {
+    this.#endpoint = endpoint;
+    const former = this.#connections.splice(0);
+    this.#former = [...this.#former, ...former].filter(({ calls }) => calls > 0);
+    for (const connection of former) {
+      connection.retire();
+    }
   }
 
   /** Number of connections that were opened. */
@@ -178,7 +206,7 @@ export class Connections {
 
   /** Close the connections and cancel open calls. */
   close(): void {
-    for (const connection of this.#connections) {
+    for (const connection of [...this.#connections, ...this.#former]) {
       connection.close();
     }
   }

@@ -30,13 +30,16 @@ export interface Endpoint {
   readonly address: string;
   readonly url: string;
   readonly isSecure: boolean;
-  /** A credential may be sent without TLS. */
+  readonly isLocal: boolean;
+  /** A credential may be sent without TLS to another host. */
   readonly permitsPlaintext: boolean;
   readonly options: SecureClientSessionOptions;
 }
 
 const PORT = 7450;
 const SECURE_PORT = 443;
+const PLAIN = new Set(["grpc", "http"]);
+const SECURE = new Set(["grpcs", "https"]);
 
 /** Return the endpoint of an address; throws `ENDPOINT_INVALID`. @internal */
 export function endpointOf(address: string, tls: Tls | boolean | undefined): Endpoint {
@@ -50,8 +53,8 @@ export function endpointOf(address: string, tls: Tls | boolean | undefined): End
     }
   }
   const [scheme, authority] = split(name);
-  const isPlain = scheme === "grpc" || scheme === "http";
-  const asksForTls = scheme === "grpcs" || scheme === "https";
+  const isPlain = PLAIN.has(scheme);
+  const asksForTls = SECURE.has(scheme);
   const options = chosen ?? tlsOfEnvironment();
   if (asksForTls && tls === false) {
     throw invalid("ENDPOINT_INVALID", `${name} asks for TLS, and \`tls\` is false`);
@@ -66,14 +69,29 @@ export function endpointOf(address: string, tls: Tls | boolean | undefined): End
     address: name,
     url: url.origin,
     isSecure,
-    permitsPlaintext: tls === false || isLocal(url.hostname) || plaintextAllowed(),
+    isLocal: isLocal(url.hostname),
+    permitsPlaintext: tls === false || plaintextAllowed(),
     options: isSecure && typeof options === "object" ? tlsFiles(options) : {},
   };
 }
 
+/** Return the endpoint of another cell; calls that are encrypted stay so. @internal */
+export function elsewhere(endpoint: Endpoint, address: string): Endpoint {
+  const [scheme, authority] = split(address);
+  if (SECURE.has(scheme) && !endpoint.isSecure) {
+    return endpointOf(address, undefined);
+  }
+  if (PLAIN.has(scheme) && endpoint.isSecure) {
+    const text = `the server names the cell ${address}, which has no TLS`;
+    throw invalid("ENDPOINT_INVALID", text);
+  }
+  const url = urlOf(address, authority, endpoint.isSecure);
+  return { ...endpoint, address, url: url.origin, isLocal: isLocal(url.hostname) };
+}
+
 /** Throw `PLAINTEXT_REFUSED` if a credential would travel unencrypted. @internal */
 export function checkCredential(endpoint: Endpoint, source: string): void {
-  if (!endpoint.isSecure && !endpoint.permitsPlaintext) {
+  if (!endpoint.isSecure && !endpoint.isLocal && !endpoint.permitsPlaintext) {
     throw invalid(
       "PLAINTEXT_REFUSED",
       `${source} would be sent to ${endpoint.address} without TLS; use grpcs://, or allow it` +
@@ -85,7 +103,7 @@ export function checkCredential(endpoint: Endpoint, source: string): void {
 function split(address: string): [string, string] {
   const found = /^(?:([a-z][a-z0-9+.-]*):\/\/)?([^/\s]+)\/?$/i.exec(address);
   const scheme = found?.[1]?.toLowerCase() ?? "";
-  if (!found || !["", "grpc", "grpcs", "http", "https"].includes(scheme)) {
+  if (!found || (scheme && !PLAIN.has(scheme) && !SECURE.has(scheme))) {
     throw invalid(
       "ENDPOINT_INVALID",
       `${JSON.stringify(address)} is no address; use host:port, grpc://host:port or` +

@@ -11,6 +11,8 @@ export class Reconnect {
   #openedAt = 0;
   #last: FlowmeshError | undefined;
   #isTransient = true;
+  // The last end was that of another cell, which was followed.
+  #hasFollowed = false;
 
   constructor(private readonly caller: Caller) {}
 
@@ -24,14 +26,24 @@ export class Reconnect {
     this.#downSince = undefined;
     this.#last = undefined;
     this.#isTransient = true;
+    this.#hasFollowed = false;
   }
 
-  /** Record the error that ended the stream, and renew a token that it is about. */
+  /**
+   * Record the error that ended the stream, and renew a token that it is about. A stream that
+   * another cell serves is opened there.
+   */
   async broken(error: unknown): Promise<void> {
     this.#last = this.caller.explained(error);
     this.#isTransient = error instanceof FlowmeshError ? false : isTransient(error, this.#last);
     if (await this.caller.reauthorized(this.#last)) {
       this.#isTransient = true;
+    }
+    try {
+      this.#hasFollowed = !this.#hasFollowed && this.caller.followed(this.#last);
+      this.#isTransient ||= this.#hasFollowed;
+    } catch (refused) {
+      this.#last = this.caller.explained(refused);
     }
   }
 

@@ -77,6 +77,7 @@ function kindOf(code: number, reason: string): ErrorKind {
 /** Return the error of a status with details of Flowmesh. */
 function statusError(error: ConnectError): FlowmeshError | undefined {
   let reason = "";
+  let cell: string | undefined;
   let places: unknown = [];
   let violations: { field: string; description: string }[] = [];
   let retryAfterMs = 0;
@@ -88,6 +89,7 @@ function statusError(error: ConnectError): FlowmeshError | undefined {
       const info = fromBinary(ErrorInfoSchema, detail.value);
       reason = info.reason;
       places = parsed(info.metadata["violations"]);
+      cell = reason === "CELL_MISDIRECTED" ? info.metadata["address"] : undefined;
     } else if (detail.type === BadRequestSchema.typeName) {
       violations = fromBinary(BadRequestSchema, detail.value).fieldViolations;
     } else if (detail.type === RetryInfoSchema.typeName) {
@@ -100,6 +102,7 @@ function statusError(error: ConnectError): FlowmeshError | undefined {
   }
   return new FlowmeshError(kindOf(error.code, reason), reason, error.rawMessage, {
     retryAfterMs,
+    cell,
     violations: violations.map((violation, index) => placed(violation, places, index)),
   });
 }

@@ -12,6 +12,7 @@ const KINDS: { readonly [status: number]: ErrorKind } = {
   409: "WrongState",
   410: "Gone",
   413: "TooLarge",
+  421: "WrongState",
   429: "Overloaded",
   501: "Unimplemented",
   503: "Unavailable",
@@ -45,7 +46,7 @@ export interface RestRequest {
 
 /** Makes the requests of a client. @internal */
 export class Rest {
-  readonly #base: URL;
+  #base: URL;
   readonly #budget = new RetryBudget();
   readonly #open = new Set<AbortController>();
   #isClosed = false;
@@ -86,8 +87,27 @@ export class Rest {
     }
   }
 
-  /** Open a response, whose body the caller reads and then releases. */
+  /** Open a response, whose body the caller reads and then releases; another cell is followed. */
   async open(method: string, path: string, request: RestRequest): Promise<[Response, () => void]> {
+    const [response, release] = await this.#opened(method, path, request);
+    const there = response.status === 421 && response.headers.get("location");
+    if (!there) {
+      return [response, release];
+    }
+    release();
+    const base = new URL("/", there);
+    if (this.#base.protocol === "https:" && base.protocol !== "https:") {
+      throw invalid("ENDPOINT_INVALID", `the gateway names the cell ${base.host}, without TLS`);
+    }
+    this.#base = base;
+    return this.#opened(method, path, request);
+  }
+
+  async #opened(
+    method: string,
+    path: string,
+    request: RestRequest,
+  ): Promise<[Response, () => void]> {
     const { query = {}, body, headers = {}, signal, timeoutMs } = request;
     if (this.#isClosed) {
       throw draining("client");

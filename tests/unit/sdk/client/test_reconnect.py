@@ -2,6 +2,8 @@
 
 import grpc
 
+from flowmesh.errors import Misdirected
+from flowmesh.rpc.status import DETAILS_KEY, status_of
 from flowmesh.sdk.transport.calls import Caller
 from flowmesh.sdk.transport.reconnect import Reconnect
 from flowmesh.sdk.values import limits
@@ -45,3 +47,28 @@ async def test_a_silent_stream_that_lasted_was_open() -> None:
     for _ in range(3):
         await _lasts(reconnect, clock, 3_600.0)
         assert not reconnect.hopeless
+
+
+def _misdirected(address: str) -> grpc.aio.AioRpcError:
+    error = Misdirected("CELL_MISDIRECTED", "another cell serves this call")
+    error.address = address
+    details = grpc.aio.Metadata((DETAILS_KEY, status_of(error).SerializeToString()))
+    return grpc.aio.AioRpcError(grpc.StatusCode.FAILED_PRECONDITION, grpc.aio.Metadata(), details)
+
+
+async def test_a_stream_of_another_cell_is_opened_there_once() -> None:
+    """A second refusal is that of the stream."""
+    caller = Caller("127.0.0.1:1")
+    reconnect = Reconnect(caller, Clock())
+    await reconnect.broken(_misdirected("127.0.0.1:2"))
+    assert (caller.address, reconnect.refused) == ("127.0.0.1:2", False)
+    await reconnect.broken(_misdirected("127.0.0.1:1"))
+    assert (caller.address, reconnect.refused) == ("127.0.0.1:2", True)
+    await caller.close()
+
+
+async def test_a_stream_does_not_follow_to_a_cell_that_is_less_safe() -> None:
+    """A credential stays on this machine without TLS."""
+    reconnect = Reconnect(Caller("127.0.0.1:1", token="token"), Clock())
+    await reconnect.broken(_misdirected("example.com:7450"))
+    assert (reconnect.refused, reconnect.error().reason) == (True, "PLAINTEXT_REFUSED")

@@ -20,6 +20,7 @@ import io.grpc.Server;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
+import io.grpc.StatusRuntimeException;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.stub.StreamObserver;
 import java.io.IOException;
@@ -35,8 +36,11 @@ import java.util.function.Function;
 
 /** A server that answers by functions, and sends given tasks to every worker. */
 public final class Stub implements AutoCloseable {
-  /** The metadata of each call that is not a stream. */
+  /** The metadata of each call. */
   public final List<Metadata> metadata = new CopyOnWriteArrayList<>();
+
+  /** The refusal of all calls; null serves them. */
+  public volatile StatusRuntimeException refusal;
 
   private final Server server;
   private final List<Task> tasks;
@@ -110,6 +114,11 @@ public final class Stub implements AutoCloseable {
     public <Q, S> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, S> call, Metadata headers, ServerCallHandler<Q, S> next) {
       metadata.add(headers);
+      StatusRuntimeException refused = refusal;
+      if (refused != null) {
+        call.close(refused.getStatus(), refused.getTrailers());
+        return new ServerCall.Listener<>() {};
+      }
       return next.startCall(call, headers);
     }
   }

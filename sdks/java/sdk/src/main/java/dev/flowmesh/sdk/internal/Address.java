@@ -74,6 +74,14 @@ public record Address(String text, String target, Tls tls, boolean plaintextAllo
     return new Address(text, target, secure ? used : null, allowed);
   }
 
+  /** Returns the address of another cell; calls that are encrypted stay so. */
+  Address elsewhere(String cell) {
+    String scheme = cell.contains("://") ? cell.substring(0, cell.indexOf("://")) : "";
+    boolean secure = tls != null || SECURE.contains(scheme.toLowerCase(Locale.ROOT));
+    Address there = of(cell, tls, !secure);
+    return new Address(there.text, there.target, there.tls, plaintextAllowed);
+  }
+
   static FlowmeshException invalid(String format, Object... parts) {
     return Failures.of(Kind.INVALID, "ENDPOINT_INVALID", format, parts);
   }

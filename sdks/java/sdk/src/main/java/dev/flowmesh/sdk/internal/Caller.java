@@ -57,7 +57,6 @@ public final class Caller {
   /** The scheduler of deadlines and delays. */
   public final ScheduledThreadPoolExecutor timer;
 
-  private final Address address;
   private final Credential credential;
   private final Pool pool;
   private final RetryBudget budget = new RetryBudget();
@@ -74,7 +73,6 @@ public final class Caller {
   /** Returns the calls to an address. */
   public Caller(
       Address address, Credential credential, String namespace, String actor, Codec codec) {
-    this.address = address;
     this.credential = credential;
     this.namespace = namespace;
     this.actor = actor;
@@ -95,9 +93,9 @@ public final class Caller {
     return pool;
   }
 
-  /** Returns the address as it was given. */
+  /** Returns the address of later calls as it was given. */
   public String address() {
-    return address.text();
+    return pool.address().text();
   }
 
   /** Returns the threads of asynchronous calls. */
@@ -214,17 +212,24 @@ public final class Caller {
     until = limit == null ? until : until.minimum(limit);
     Duration wait = Limits.RETRY_MIN;
     FlowmeshException former = null;
+    boolean moved = false;
     while (true) {
       String header = header();
       FlowmeshException failure;
+      String cell;
       try {
         S result = attempt.once();
         budget.succeeded();
         return result;
       } catch (StatusException | RuntimeException failed) {
         failure = translated(failed);
+        cell = Failures.cell(failed);
       }
       if (refreshed(failure, header)) {
+        continue;
+      }
+      if (!moved && followed(cell)) {
+        moved = true;
         continue;
       }
       if (former != null && failure.kind() == Kind.TIMEOUT && until.isExpired()) {
@@ -261,6 +266,18 @@ public final class Caller {
     return failure.kind() == Kind.UNAUTHENTICATED
         && credential != null
         && credential.rejected(header);
+  }
+
+  /** Makes later calls to a cell, unless that is less safe; returns false if there is none. */
+  boolean followed(String cell) {
+    Address now = pool.address();
+    // Another call may have moved this client already.
+    if (!cell.isEmpty() && !cell.equals(now.text())) {
+      Address there = now.elsewhere(cell);
+      there.check(credential);
+      pool.move(there);
+    }
+    return !cell.isEmpty();
   }
 
   void reconnect() {

@@ -10,6 +10,7 @@ import com.google.rpc.RetryInfo;
 import dev.flowmesh.sdk.FlowmeshException;
 import dev.flowmesh.sdk.FlowmeshException.Violation;
 import dev.flowmesh.sdk.Kind;
+import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.protobuf.StatusProto;
 import java.io.IOException;
@@ -20,6 +21,8 @@ import java.util.List;
 /** The exceptions of failed calls. */
 public final class Failures {
   private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Metadata.Key<String> CELL =
+      Metadata.Key.of("flowmesh-cell-address", Metadata.ASCII_STRING_MARSHALLER);
 
   private Failures() {}
 
@@ -70,6 +73,13 @@ public final class Failures {
       case OUT_OF_RANGE, DEADLINE_EXCEEDED, UNIMPLEMENTED -> code.name();
       default -> "INTERNAL";
     };
+  }
+
+  /** Returns the address of the cell that serves a refused call; empty if the refusal has none. */
+  static String cell(Throwable failed) {
+    Metadata trailers = Status.trailersFromThrowable(failed);
+    String found = trailers == null ? null : trailers.get(CELL);
+    return found == null ? "" : found;
   }
 
   /** Returns whether no server answered. */

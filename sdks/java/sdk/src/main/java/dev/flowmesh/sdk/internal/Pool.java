@@ -26,6 +26,7 @@ import java.io.IOException;
 import java.security.GeneralSecurityException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -44,12 +45,13 @@ final class Pool extends Channel {
   private static final Metadata.Key<String> CREDENTIAL_HEADER =
       Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
-  private final Address address;
   private final Credential credential;
-  private final ChannelCredentials security;
   private final List<Closeable> reloads = new ArrayList<>();
-  private final ScheduledExecutorService reloader;
   private final List<Connection> connections = new ArrayList<>();
+  private final List<ManagedChannel> former = new ArrayList<>();
+  private Address address;
+  private ChannelCredentials security;
+  private ScheduledExecutorService reloader;
   private boolean closed;
 
   private static final class Connection {
@@ -64,10 +66,8 @@ final class Pool extends Channel {
   Pool(Address address, Credential credential) {
     this.address = address;
     this.credential = credential;
-    boolean files = address.tls() != null && !address.tls().equals(new Tls("", "", ""));
-    this.reloader = files ? Executors.newSingleThreadScheduledExecutor(Caller::daemon) : null;
     try {
-      this.security = address.tls() == null ? InsecureChannelCredentials.create() : tls();
+      this.security = security(address.tls());
       connections.add(new Connection(opened()));
     } catch (RuntimeException failed) {
       close();
@@ -76,8 +76,13 @@ final class Pool extends Channel {
   }
 
   /** Returns the credentials of TLS, whose changed files are read again each minute. */
-  private ChannelCredentials tls() {
-    Tls files = address.tls();
+  private ChannelCredentials security(Tls files) {
+    if (files == null) {
+      return InsecureChannelCredentials.create();
+    }
+    if (reloader == null && !files.equals(new Tls("", "", ""))) {
+      reloader = Executors.newSingleThreadScheduledExecutor(Caller::daemon);
+    }
     TlsChannelCredentials.Builder builder = TlsChannelCredentials.newBuilder();
     if (files.certificate().isEmpty() != files.key().isEmpty()) {
       throw Address.invalid("a client certificate needs both its certificate and its key file");
@@ -128,6 +133,29 @@ final class Pool extends Channel {
     return builder.build();
   }
 
+  /** Makes later calls to another address; former connections close with their last call. */
+  synchronized void move(Address there) {
+    if (closed) {
+      throw Failures.closed();
+    }
+    if (!Objects.equals(there.tls(), address.tls())) {
+      security = security(there.tls());
+    }
+    address = there;
+    former.removeIf(ManagedChannel::isTerminated);
+    for (Connection each : connections) {
+      each.channel.shutdown();
+      former.add(each.channel);
+    }
+    connections.clear();
+    connections.add(new Connection(opened()));
+  }
+
+  /** Returns the address of later calls. */
+  synchronized Address address() {
+    return address;
+  }
+
   /** Counts a call on the first connection with room, a new one, or the least used one. */
   private synchronized Connection picked() {
     if (closed) {
@@ -172,13 +200,14 @@ final class Pool extends Channel {
 
   /** Closes the connections, which ends open calls. */
   void close() {
-    List<Connection> open;
+    List<ManagedChannel> open;
     synchronized (this) {
       closed = true;
-      open = List.copyOf(connections);
+      open = new ArrayList<>(former);
+      connections.forEach(each -> open.add(each.channel));
       connections.clear();
     }
-    open.forEach(each -> each.channel.shutdownNow());
+    open.forEach(ManagedChannel::shutdownNow);
     for (Closeable each : reloads) {
       try {
         each.close();
@@ -191,8 +220,8 @@ final class Pool extends Channel {
       reloader.shutdownNow();
     }
     try {
-      for (Connection each : open) {
-        each.channel.awaitTermination(1, TimeUnit.SECONDS);
+      for (ManagedChannel each : open) {
+        each.awaitTermination(1, TimeUnit.SECONDS);
       }
     } catch (InterruptedException interrupted) {
       Thread.currentThread().interrupt();
@@ -201,7 +230,7 @@ final class Pool extends Channel {
 
   @Override
   public String authority() {
-    return address.target();
+    return address().target();
   }
 
   @Override

@@ -17,6 +17,7 @@ public final class StreamRetry {
   private boolean down;
   private FlowmeshException last;
   private boolean refused;
+  private boolean moved;
 
   /** The policy for one stream. */
   public StreamRetry(Caller caller) {
@@ -38,10 +39,14 @@ public final class StreamRetry {
     down = false;
     last = null;
     refused = false;
+    moved = false;
     return again;
   }
 
-  /** Notes the end of the stream; null is an end without an error. */
+  /**
+   * Notes the end of the stream; null is an end without an error. A stream that another cell serves
+   * is opened there once.
+   */
   public void broken(Throwable failed) {
     if (!down || System.nanoTime() - openedNs > LASTED_NS) {
       down = true;
@@ -57,6 +62,12 @@ public final class StreamRetry {
             || !passing(Status.fromThrowable(failed).getCode());
     if (last.kind() == Kind.UNAUTHENTICATED) {
       refused = !caller.refreshed(last, header);
+    }
+    try {
+      moved = !moved && caller.followed(Failures.cell(failed));
+      refused &= !moved;
+    } catch (FlowmeshException unsafe) {
+      last = unsafe;
     }
   }
 
