@@ -72,7 +72,7 @@ class Process:
         }
         measure_disk(self.metrics, Path(settings.data_dir))
         instances = {name: runtime.instance_id for name, runtime in self._runtimes.items()}
-        self._export = TelemetryExport(settings, self.metrics, instances)
+        self._export = TelemetryExport(settings, self.metrics, instances, self.clock)
         self.spans = self._export.spans
         # The service of this process that answers each gRPC service.
         self.served_by: dict[str, str] = {}

@@ -129,6 +129,7 @@ MAKERS = {
     "libs/flowmesh/apps/modules/http_client.py": "see test_calls_out",
     "libs/flowmesh/cli/definitions/tools.py": "the machine of the caller",
     "libs/flowmesh/runtime/exporting/otlp_http.py": "the collector that an operator names",
+    "libs/flowmesh/runtime/exporting/remote_write.py": "the receiver that an operator names",
     "libs/flowmesh/runtime/exporting/statsd.py": "the server that an operator names",
     "services/flowmesh/assistant/main.py": "addresses that an administrator names",
     "services/flowmesh/fleet/main.py": "the catalogue of plugins, which an administrator names",

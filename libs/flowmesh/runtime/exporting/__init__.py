@@ -1,1 +1,1 @@
-"""Signals of a process on their way to programs of others: OTLP, StatsD."""
+"""Signals of a process on their way to programs of others: OTLP, StatsD, remote write."""

@@ -1,12 +1,14 @@
-"""Exports of a process: spans and metrics over OTLP, metrics over StatsD; metrics of its disk."""
+"""Exports of a process: spans over OTLP, metrics to several receivers; metrics of its disk."""
 
 import asyncio
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from flowmesh.runtime.errors import StartError
+from flowmesh.runtime.clock import Clock
+from flowmesh.runtime.errors import ExportFailed, StartError
 from flowmesh.runtime.exporting.otlp_http import HttpMetricExporter, http_span_exporter
+from flowmesh.runtime.exporting.remote_write import RemoteWriteLoop
 from flowmesh.runtime.exporting.statsd import StatsdLoop
 from flowmesh.runtime.loop import Loop
 from flowmesh.runtime.names import GATEWAY
@@ -22,10 +24,13 @@ SUITE = "flowmesh"
 class TelemetryExport:
     """Exports the spans of each service of a process, and the metrics of the process."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, instances: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, instances: Mapping[str, str], clock: Clock
+    ) -> None:
         configured = settings.otlp_endpoint, settings.otlp_protocol
         seconds = settings.otlp_metrics_seconds
         services = list(instances)
+        service = services[0] if len(services) == 1 else SUITE
         self._metrics: MetricsExport | None = None
         try:
             self._spans = _span_export(collector_of(*configured, "TRACES"))
@@ -36,7 +41,7 @@ class TelemetryExport:
                     if collector.protocol == HTTP
                     else grpc_metric_exporter(collector.endpoint),
                     metrics.registry,
-                    service=services[0] if len(services) == 1 else SUITE,
+                    service=service,
                     instance_id=instances[services[0]],
                 )
         except TelemetryMissing as error:
@@ -46,6 +51,11 @@ class TelemetryExport:
             self.loops.append(MetricsLoop(self._metrics, seconds))
         if settings.statsd:
             self.loops.append(StatsdLoop(metrics, settings.statsd, settings.statsd_seconds))
+        if settings.remote_write:
+            labels = {"job": service, "instance": instances[services[0]]}
+            self.loops.append(
+                RemoteWriteLoop(metrics, settings, labels=labels, now_us=clock.now_us)
+            )
         self.spans = {name: self._spans.of(name, instances[name]) for name in services}
 
     @property
@@ -66,10 +76,6 @@ def _span_export(collector: Collector | None) -> SpanExport:
     if collector.protocol == HTTP:
         return export_by(http_span_exporter(collector))
     return open_export(collector.endpoint)
-
-
-class ExportFailed(ConnectionError):
-    """The collector did not accept the metrics."""
 
 
 class MetricsLoop(Loop):

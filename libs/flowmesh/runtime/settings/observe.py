@@ -6,6 +6,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings
 
+from flowmesh.runtime.settings.types import AbsolutePath, Server
+
 _PLACE: Final = re.compile(r"(?:[^\s/?#@:]+|\[[0-9a-fA-F:]+\]):([0-9]{1,5})")
 _PORT_MAX: Final = 65_535
 
@@ -18,7 +20,7 @@ def _check_place(place: str) -> str:
 
 
 class ObserveSettings(BaseSettings):
-    """Settings of kept signals: switch, retention and size; and of their export by StatsD."""
+    """Settings of kept signals: switch, retention and size; and of their export."""
 
     observe: bool = Field(
         default=True,
@@ -46,6 +48,18 @@ class ObserveSettings(BaseSettings):
     )
     statsd_seconds: float = Field(
         default=10, ge=1, le=86_400, description="seconds between two reports to the StatsD server"
+    )
+    remote_write: Server = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#@]+)?$",
+        description="URL of a receiver of Prometheus remote write, for metrics",
+    )
+    remote_write_seconds: float = Field(
+        default=60, ge=1, le=86_400, description="seconds between two requests of remote write"
+    )
+    remote_write_token_file: AbsolutePath = Field(
+        default="",
+        description="file with the token that remote write sends as Authorization: Bearer",
     )
 
     @property
