@@ -171,6 +171,27 @@ async def test_services_and_the_calls_between_them(desk: Suite) -> None:
 
 
 @pytest.mark.feature("S1-196")
+async def test_workers_and_queues_are_on_the_map(desk: Suite) -> None:
+    """With all attempts and messages, of which the failed ones are errors."""
+    await kept(desk, "flowmesh_worker_attempts_total", "worker", ATTEMPTS)
+    for metric in ("messages_published_total", "messages_consumed_total"):
+        await kept(desk, metric, "queue", SOLD)
+    calls = (await desk.get(f"{OBSERVE}/map")).json["calls"]
+    workers = {each["service"]: each for each in calls if each["kind"] == "worker"}
+    desks = [workers[f"desk-{number}"] for number in (1, 2, 3)]
+    assert sum(each["calls"] for each in desks) == PAYMENTS
+    assert {each["caller"] for each in desks} == {"orchestrator"}
+    assert (desks[0]["errors"], desks[2]["errors"]) == (0, desks[2]["calls"])
+    assert all(0 < each["p95Ms"] < 30_000 for each in desks)
+    queues = {(each["kind"], each["calls"]) for each in calls if each["service"] == "sold"}
+    assert queues == {("queue", SOLD)}
+    consumed = [each for each in calls if each["kind"] == "consumers"]
+    assert [(each["caller"], each["calls"]) for each in consumed] == [("sold", SOLD)]
+    shown = await command(desk, "observe", "map")
+    assert f"broker -> sold: {SOLD} messages, 0 errors" in shown.out, shown.err
+
+
+@pytest.mark.feature("S1-196")
 async def test_why_a_workflow_is_slow(tmp_path: Path, world: World) -> None:
     """The task that got slow is named with its figures, and the new version."""
     async with Suite(tmp_path / "data") as suite:

@@ -125,3 +125,4 @@ def test_the_caller_of_a_call_encloses_it() -> None:
         ("", "DefinitionService"),
     }
     assert found["", "DefinitionService"].mean_ms == 200
+    assert found["", "DefinitionService"].p95_ms == 300

@@ -36,7 +36,7 @@ def _single(field: Any, value: Any) -> Any:
     if field.message_type:
         return document_of(value)
     if field.enum_type:
-        prefix = f"{field.enum_type.name.upper()}_"
+        prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
         name = field.enum_type.values_by_number[value].name.removeprefix(prefix)
         return "installation" if name == "UNSPECIFIED" else name.lower()
     if field.name.endswith(_TIME):

@@ -34,6 +34,13 @@ USERS: Final = {
     figures.QUEUE_USER_KIND_TRIGGER: "trigger",
 }
 
+WORDS: Final = {
+    figures.SERVICE_CALLS_KIND_CALL: "kept call",
+    figures.SERVICE_CALLS_KIND_WORKER: "attempt",
+    figures.SERVICE_CALLS_KIND_QUEUE: "message",
+    figures.SERVICE_CALLS_KIND_CONSUMERS: "message",
+}
+
 
 @command
 async def why_slow(
@@ -147,8 +154,9 @@ async def map_services(*, minutes: Minutes = 60, common: Common = COMMON) -> Non
     )
     for each in found.calls:
         output.line(
-            f"{each.caller or 'clients'} -> {each.service}: {counted(each.calls, 'kept call')},"
-            f" {counted(each.errors, 'error')}, mean {output.duration(each.mean_ms)}"
+            f"{output.visible(each.caller) or 'clients'} -> {output.visible(each.service)}:"
+            f" {counted(each.calls, WORDS[each.kind])}, {counted(each.errors, 'error')}"
+            + (f", p95 {output.duration(each.p95_ms)}" if each.p95_ms else "")
         )
 
 

@@ -1,5 +1,6 @@
 """The services of the suite with their rates, and the calls between them that are kept."""
 
+import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -7,12 +8,12 @@ from typing import Final
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1 import questions_pb2 as figures
 from flowmesh.observe.filters import Where
+from flowmesh.observe.questions.map_edges import P95, queue_calls, worker_calls
 from flowmesh.observe.questions.sums import Range, Sums
 from flowmesh.observe.series import quantile_of
 from flowmesh.observe.store import SignalStore
 
 CALLS_READ: Final = 5_000
-P95: Final = 0.95
 # Of clocks of two machines, and of the time at which a call is noted.
 TOLERANCE_US: Final = 2_000
 GATEWAY: Final = "gateway"
@@ -32,7 +33,11 @@ class ServiceMap:
         calls = await self._store.calls(where, CALLS_READ)
         return pb.GetServiceMapResponse(
             services=await self._services(span),
-            calls=calls_between(calls),
+            calls=[
+                *calls_between(calls),
+                *await worker_calls(self._sums, span),
+                *await queue_calls(self._sums, span),
+            ],
             truncated=len(calls) == CALLS_READ,
         )
 
@@ -70,14 +75,23 @@ def calls_between(calls: Iterable[pb.CallRecord]) -> list[figures.ServiceCalls]:
     for each in calls:
         traces.setdefault(each.trace_id, []).append(each)
     found: dict[tuple[str, str], figures.ServiceCalls] = {}
+    durations: dict[tuple[str, str], list[float]] = {}
     for trace_id, of_trace in traces.items():
         for call in of_trace:
             caller = _caller(call, of_trace) if trace_id else ""
             key = caller, call.service
-            pair = found.setdefault(key, figures.ServiceCalls(caller=caller, service=call.service))
+            pair = found.setdefault(
+                key,
+                figures.ServiceCalls(
+                    caller=caller, service=call.service, kind=figures.SERVICE_CALLS_KIND_CALL
+                ),
+            )
+            durations.setdefault(key, []).append(call.duration_ms)
             pair.calls += 1
             pair.errors += call.code != "OK"
             pair.mean_ms += (call.duration_ms - pair.mean_ms) / pair.calls
+    for key, taken in durations.items():
+        found[key].p95_ms = sorted(taken)[math.ceil(P95 * len(taken)) - 1]
     return sorted(found.values(), key=lambda each: -each.calls)
 
 

@@ -88,17 +88,23 @@ class ServiceNodeValue(Value, kw_only=True):
 
 
 class ServiceCallsValue(Value, kw_only=True):
-    """Kept calls between two services; without a caller, of clients or of calls not kept."""
+    """Kept calls between two services, attempts at a worker, or messages to or from a queue.
 
+    Without a caller they are of clients, or of calls that are not kept.
+    """
+
+    kind: Literal["call", "worker", "queue", "consumers"]
     caller: str | UnsetType = UNSET
     service: str
+    namespace: str | UnsetType = UNSET
     calls: int
     errors: int
     mean_ms: float
+    p95_ms: float
 
 
 class ServiceMapValue(Value, kw_only=True):
-    """Services with their rates, and the kept calls between them."""
+    """Services with their rates, and calls between services, workers and queues."""
 
     services: list[ServiceNodeValue]
     calls: list[ServiceCallsValue]
@@ -152,6 +158,6 @@ ROUTES = (
         summary="Get the services of the suite with their rates and calls",
         description="For operators.",
         query=_RANGE,
-        answers=(Answer(200, "Services, and the kept calls between them.", ServiceMapValue),),
+        answers=(Answer(200, "Services, and calls with workers and queues.", ServiceMapValue),),
     ),
 )

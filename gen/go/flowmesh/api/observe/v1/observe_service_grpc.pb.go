@@ -107,7 +107,8 @@ type ObserveServiceClient interface {
 	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
 	CompareWorkers(ctx context.Context, in *CompareWorkersRequest, opts ...grpc.CallOption) (*CompareWorkersResponse, error)
 	// Returns the services of the suite with their rates, and which called which within the kept
-	// calls, which are the slow and failed ones and those that started an execution.
+	// calls, which are the slow and failed ones and those that started an execution; and the attempts
+	// at workers and the messages of queues, of the 100 busiest of each.
 	//
 	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
 	GetServiceMap(ctx context.Context, in *GetServiceMapRequest, opts ...grpc.CallOption) (*GetServiceMapResponse, error)
@@ -342,7 +343,8 @@ type ObserveServiceServer interface {
 	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
 	CompareWorkers(context.Context, *CompareWorkersRequest) (*CompareWorkersResponse, error)
 	// Returns the services of the suite with their rates, and which called which within the kept
-	// calls, which are the slow and failed ones and those that started an execution.
+	// calls, which are the slow and failed ones and those that started an execution; and the attempts
+	// at workers and the messages of queues, of the 100 busiest of each.
 	//
 	//	INVALID_ARGUMENT / REQUEST_INVALID    the time
 	GetServiceMap(context.Context, *GetServiceMapRequest) (*GetServiceMapResponse, error)

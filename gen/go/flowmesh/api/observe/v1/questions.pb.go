@@ -138,6 +138,66 @@ func (QueueUserKind) EnumDescriptor() ([]byte, []int) {
 	return file_flowmesh_api_observe_v1_questions_proto_rawDescGZIP(), []int{1}
 }
 
+type ServiceCallsKind int32
+
+const (
+	ServiceCallsKind_SERVICE_CALLS_KIND_UNSPECIFIED ServiceCallsKind = 0
+	// Kept calls between services.
+	ServiceCallsKind_SERVICE_CALLS_KIND_CALL ServiceCallsKind = 1
+	// All attempts at a worker.
+	ServiceCallsKind_SERVICE_CALLS_KIND_WORKER ServiceCallsKind = 2
+	// All messages that were published to a queue.
+	ServiceCallsKind_SERVICE_CALLS_KIND_QUEUE ServiceCallsKind = 3
+	// All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
+	// caller is the queue.
+	ServiceCallsKind_SERVICE_CALLS_KIND_CONSUMERS ServiceCallsKind = 4
+)
+
+// Enum value maps for ServiceCallsKind.
+var (
+	ServiceCallsKind_name = map[int32]string{
+		0: "SERVICE_CALLS_KIND_UNSPECIFIED",
+		1: "SERVICE_CALLS_KIND_CALL",
+		2: "SERVICE_CALLS_KIND_WORKER",
+		3: "SERVICE_CALLS_KIND_QUEUE",
+		4: "SERVICE_CALLS_KIND_CONSUMERS",
+	}
+	ServiceCallsKind_value = map[string]int32{
+		"SERVICE_CALLS_KIND_UNSPECIFIED": 0,
+		"SERVICE_CALLS_KIND_CALL":        1,
+		"SERVICE_CALLS_KIND_WORKER":      2,
+		"SERVICE_CALLS_KIND_QUEUE":       3,
+		"SERVICE_CALLS_KIND_CONSUMERS":   4,
+	}
+)
+
+func (x ServiceCallsKind) Enum() *ServiceCallsKind {
+	p := new(ServiceCallsKind)
+	*p = x
+	return p
+}
+
+func (x ServiceCallsKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ServiceCallsKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_flowmesh_api_observe_v1_questions_proto_enumTypes[2].Descriptor()
+}
+
+func (ServiceCallsKind) Type() protoreflect.EnumType {
+	return &file_flowmesh_api_observe_v1_questions_proto_enumTypes[2]
+}
+
+func (x ServiceCallsKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ServiceCallsKind.Descriptor instead.
+func (ServiceCallsKind) EnumDescriptor() ([]byte, []int) {
+	return file_flowmesh_api_observe_v1_questions_proto_rawDescGZIP(), []int{2}
+}
+
 // Times of a part of the executions of a workflow, before and after: medians of completed
 // executions, or means of commits.
 type Difference struct {
@@ -469,14 +529,21 @@ func (x *ServiceNode) GetP95Ms() float64 {
 	return 0
 }
 
-// Kept calls from one service to another; an empty caller is a client, or a call that is not kept.
+// Calls from one part of the suite to another.
 type ServiceCalls struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Caller        string                 `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
-	Service       string                 `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
-	Calls         int64                  `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
-	Errors        int64                  `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
-	MeanMs        float64                `protobuf:"fixed64,5,opt,name=mean_ms,json=meanMs,proto3" json:"mean_ms,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty for a client, or for a call that is not kept.
+	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// The service, the worker or the queue that is called.
+	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
+	Calls   int64  `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
+	Errors  int64  `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
+	// Of attempts at workers and of calls; 0 for messages.
+	MeanMs float64          `protobuf:"fixed64,5,opt,name=mean_ms,json=meanMs,proto3" json:"mean_ms,omitempty"`
+	P95Ms  float64          `protobuf:"fixed64,6,opt,name=p95_ms,json=p95Ms,proto3" json:"p95_ms,omitempty"`
+	Kind   ServiceCallsKind `protobuf:"varint,7,opt,name=kind,proto3,enum=flowmesh.api.observe.v1.ServiceCallsKind" json:"kind,omitempty"`
+	// Of a worker or a queue.
+	Namespace     string `protobuf:"bytes,8,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -546,6 +613,27 @@ func (x *ServiceCalls) GetMeanMs() float64 {
 	return 0
 }
 
+func (x *ServiceCalls) GetP95Ms() float64 {
+	if x != nil {
+		return x.P95Ms
+	}
+	return 0
+}
+
+func (x *ServiceCalls) GetKind() ServiceCallsKind {
+	if x != nil {
+		return x.Kind
+	}
+	return ServiceCallsKind_SERVICE_CALLS_KIND_UNSPECIFIED
+}
+
+func (x *ServiceCalls) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
 var File_flowmesh_api_observe_v1_questions_proto protoreflect.FileDescriptor
 
 const file_flowmesh_api_observe_v1_questions_proto_rawDesc = "" +
@@ -578,13 +666,16 @@ const file_flowmesh_api_observe_v1_questions_proto_rawDesc = "" +
 	"\aservice\x18\x01 \x01(\tR\aservice\x12\x14\n" +
 	"\x05calls\x18\x02 \x01(\x01R\x05calls\x12\x16\n" +
 	"\x06errors\x18\x03 \x01(\x01R\x06errors\x12\x15\n" +
-	"\x06p95_ms\x18\x04 \x01(\x01R\x05p95Ms\"\x87\x01\n" +
+	"\x06p95_ms\x18\x04 \x01(\x01R\x05p95Ms\"\xfb\x01\n" +
 	"\fServiceCalls\x12\x16\n" +
 	"\x06caller\x18\x01 \x01(\tR\x06caller\x12\x18\n" +
 	"\aservice\x18\x02 \x01(\tR\aservice\x12\x14\n" +
 	"\x05calls\x18\x03 \x01(\x03R\x05calls\x12\x16\n" +
 	"\x06errors\x18\x04 \x01(\x03R\x06errors\x12\x17\n" +
-	"\amean_ms\x18\x05 \x01(\x01R\x06meanMs*\xbe\x01\n" +
+	"\amean_ms\x18\x05 \x01(\x01R\x06meanMs\x12\x15\n" +
+	"\x06p95_ms\x18\x06 \x01(\x01R\x05p95Ms\x12=\n" +
+	"\x04kind\x18\a \x01(\x0e2).flowmesh.api.observe.v1.ServiceCallsKindR\x04kind\x12\x1c\n" +
+	"\tnamespace\x18\b \x01(\tR\tnamespace*\xbe\x01\n" +
 	"\x0eDifferenceKind\x12\x1f\n" +
 	"\x1bDIFFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18DIFFERENCE_KIND_WORKFLOW\x10\x01\x12\x18\n" +
@@ -596,7 +687,13 @@ const file_flowmesh_api_observe_v1_questions_proto_rawDesc = "" +
 	"\x1bQUEUE_USER_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18QUEUE_USER_KIND_EXCHANGE\x10\x01\x12\x1d\n" +
 	"\x19QUEUE_USER_KIND_PUBLISHER\x10\x02\x12\x1b\n" +
-	"\x17QUEUE_USER_KIND_TRIGGER\x10\x03Bm\n" +
+	"\x17QUEUE_USER_KIND_TRIGGER\x10\x03*\xb2\x01\n" +
+	"\x10ServiceCallsKind\x12\"\n" +
+	"\x1eSERVICE_CALLS_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17SERVICE_CALLS_KIND_CALL\x10\x01\x12\x1d\n" +
+	"\x19SERVICE_CALLS_KIND_WORKER\x10\x02\x12\x1c\n" +
+	"\x18SERVICE_CALLS_KIND_QUEUE\x10\x03\x12 \n" +
+	"\x1cSERVICE_CALLS_KIND_CONSUMERS\x10\x04Bm\n" +
 	"\x1bdev.flowmesh.api.observe.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/observe/v1;observev1\xaa\x02\x17Flowmesh.Api.Observe.V1b\x06proto3"
 
 var (
@@ -611,25 +708,27 @@ func file_flowmesh_api_observe_v1_questions_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_observe_v1_questions_proto_rawDescData
 }
 
-var file_flowmesh_api_observe_v1_questions_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_flowmesh_api_observe_v1_questions_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_flowmesh_api_observe_v1_questions_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_flowmesh_api_observe_v1_questions_proto_goTypes = []any{
 	(DifferenceKind)(0),    // 0: flowmesh.api.observe.v1.DifferenceKind
 	(QueueUserKind)(0),     // 1: flowmesh.api.observe.v1.QueueUserKind
-	(*Difference)(nil),     // 2: flowmesh.api.observe.v1.Difference
-	(*QueueUser)(nil),      // 3: flowmesh.api.observe.v1.QueueUser
-	(*ComparedWorker)(nil), // 4: flowmesh.api.observe.v1.ComparedWorker
-	(*ServiceNode)(nil),    // 5: flowmesh.api.observe.v1.ServiceNode
-	(*ServiceCalls)(nil),   // 6: flowmesh.api.observe.v1.ServiceCalls
+	(ServiceCallsKind)(0),  // 2: flowmesh.api.observe.v1.ServiceCallsKind
+	(*Difference)(nil),     // 3: flowmesh.api.observe.v1.Difference
+	(*QueueUser)(nil),      // 4: flowmesh.api.observe.v1.QueueUser
+	(*ComparedWorker)(nil), // 5: flowmesh.api.observe.v1.ComparedWorker
+	(*ServiceNode)(nil),    // 6: flowmesh.api.observe.v1.ServiceNode
+	(*ServiceCalls)(nil),   // 7: flowmesh.api.observe.v1.ServiceCalls
 }
 var file_flowmesh_api_observe_v1_questions_proto_depIdxs = []int32{
 	0, // 0: flowmesh.api.observe.v1.Difference.kind:type_name -> flowmesh.api.observe.v1.DifferenceKind
 	1, // 1: flowmesh.api.observe.v1.QueueUser.kind:type_name -> flowmesh.api.observe.v1.QueueUserKind
-	2, // [2:2] is the sub-list for method output_type
-	2, // [2:2] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	2, // 2: flowmesh.api.observe.v1.ServiceCalls.kind:type_name -> flowmesh.api.observe.v1.ServiceCallsKind
+	3, // [3:3] is the sub-list for method output_type
+	3, // [3:3] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_observe_v1_questions_proto_init() }
@@ -642,7 +741,7 @@ func file_flowmesh_api_observe_v1_questions_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_observe_v1_questions_proto_rawDesc), len(file_flowmesh_api_observe_v1_questions_proto_rawDesc)),
-			NumEnums:      2,
+			NumEnums:      3,
 			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,

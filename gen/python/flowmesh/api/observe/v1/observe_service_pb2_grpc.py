@@ -253,7 +253,8 @@ class ObserveServiceServicer:
 
     def GetServiceMap(self, request, context):
         """Returns the services of the suite with their rates, and which called which within the kept
-        calls, which are the slow and failed ones and those that started an execution.
+        calls, which are the slow and failed ones and those that started an execution; and the attempts
+        at workers and the messages of queues, of the 100 busiest of each.
 
         INVALID_ARGUMENT / REQUEST_INVALID    the time
         """

@@ -112,7 +112,8 @@ class ObserveServiceStub:
     """
     GetServiceMap: _grpc.UnaryUnaryMultiCallable[_observe_service_pb2.GetServiceMapRequest, _observe_service_pb2.GetServiceMapResponse]
     """Returns the services of the suite with their rates, and which called which within the kept
-    calls, which are the slow and failed ones and those that started an execution.
+    calls, which are the slow and failed ones and those that started an execution; and the attempts
+    at workers and the messages of queues, of the 100 busiest of each.
 
       INVALID_ARGUMENT / REQUEST_INVALID    the time
     """
@@ -201,7 +202,8 @@ class ObserveServiceAsyncStub(ObserveServiceStub):
     """
     GetServiceMap: _aio.UnaryUnaryMultiCallable[_observe_service_pb2.GetServiceMapRequest, _observe_service_pb2.GetServiceMapResponse]  # type: ignore[assignment]
     """Returns the services of the suite with their rates, and which called which within the kept
-    calls, which are the slow and failed ones and those that started an execution.
+    calls, which are the slow and failed ones and those that started an execution; and the attempts
+    at workers and the messages of queues, of the 100 busiest of each.
 
       INVALID_ARGUMENT / REQUEST_INVALID    the time
     """
@@ -377,7 +379,8 @@ class ObserveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_observe_service_pb2.GetServiceMapResponse, _abc.Awaitable[_observe_service_pb2.GetServiceMapResponse]]:
         """Returns the services of the suite with their rates, and which called which within the kept
-        calls, which are the slow and failed ones and those that started an execution.
+        calls, which are the slow and failed ones and those that started an execution; and the attempts
+        at workers and the messages of queues, of the 100 busiest of each.
 
           INVALID_ARGUMENT / REQUEST_INVALID    the time
         """

@@ -67,6 +67,39 @@ QUEUE_USER_KIND_TRIGGER: QueueUserKind.ValueType  # 3
 """A workflow with a trigger of the queue."""
 Global___QueueUserKind: _TypeAlias = QueueUserKind  # noqa: Y015
 
+class _ServiceCallsKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ServiceCallsKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ServiceCallsKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERVICE_CALLS_KIND_UNSPECIFIED: _ServiceCallsKind.ValueType  # 0
+    SERVICE_CALLS_KIND_CALL: _ServiceCallsKind.ValueType  # 1
+    """Kept calls between services."""
+    SERVICE_CALLS_KIND_WORKER: _ServiceCallsKind.ValueType  # 2
+    """All attempts at a worker."""
+    SERVICE_CALLS_KIND_QUEUE: _ServiceCallsKind.ValueType  # 3
+    """All messages that were published to a queue."""
+    SERVICE_CALLS_KIND_CONSUMERS: _ServiceCallsKind.ValueType  # 4
+    """All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
+    caller is the queue.
+    """
+
+class ServiceCallsKind(_ServiceCallsKind, metaclass=_ServiceCallsKindEnumTypeWrapper): ...
+
+SERVICE_CALLS_KIND_UNSPECIFIED: ServiceCallsKind.ValueType  # 0
+SERVICE_CALLS_KIND_CALL: ServiceCallsKind.ValueType  # 1
+"""Kept calls between services."""
+SERVICE_CALLS_KIND_WORKER: ServiceCallsKind.ValueType  # 2
+"""All attempts at a worker."""
+SERVICE_CALLS_KIND_QUEUE: ServiceCallsKind.ValueType  # 3
+"""All messages that were published to a queue."""
+SERVICE_CALLS_KIND_CONSUMERS: ServiceCallsKind.ValueType  # 4
+"""All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
+caller is the queue.
+"""
+Global___ServiceCallsKind: _TypeAlias = ServiceCallsKind  # noqa: Y015
+
 @_typing.final
 class Difference(_message.Message):
     """Times of a part of the executions of a workflow, before and after: medians of completed
@@ -214,7 +247,7 @@ Global___ServiceNode: _TypeAlias = ServiceNode  # noqa: Y015
 
 @_typing.final
 class ServiceCalls(_message.Message):
-    """Kept calls from one service to another; an empty caller is a client, or a call that is not kept."""
+    """Calls from one part of the suite to another."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -223,11 +256,21 @@ class ServiceCalls(_message.Message):
     CALLS_FIELD_NUMBER: _builtins.int
     ERRORS_FIELD_NUMBER: _builtins.int
     MEAN_MS_FIELD_NUMBER: _builtins.int
+    P95_MS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NAMESPACE_FIELD_NUMBER: _builtins.int
     caller: _builtins.str
+    """Empty for a client, or for a call that is not kept."""
     service: _builtins.str
+    """The service, the worker or the queue that is called."""
     calls: _builtins.int
     errors: _builtins.int
     mean_ms: _builtins.float
+    """Of attempts at workers and of calls; 0 for messages."""
+    p95_ms: _builtins.float
+    kind: Global___ServiceCallsKind.ValueType
+    namespace: _builtins.str
+    """Of a worker or a queue."""
     def __init__(
         self,
         *,
@@ -236,10 +279,13 @@ class ServiceCalls(_message.Message):
         calls: _builtins.int = ...,
         errors: _builtins.int = ...,
         mean_ms: _builtins.float = ...,
+        p95_ms: _builtins.float = ...,
+        kind: Global___ServiceCallsKind.ValueType = ...,
+        namespace: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "calls", b"calls", "errors", b"errors", "mean_ms", b"mean_ms", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caller", b"caller", "calls", b"calls", "errors", b"errors", "kind", b"kind", "mean_ms", b"mean_ms", "namespace", b"namespace", "p95_ms", b"p95_ms", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/observe/v1/questions.proto.
  */
 export const file_flowmesh_api_observe_v1_questions: GenFile = /*@__PURE__*/
-  fileDesc("CidmbG93bWVzaC9hcGkvb2JzZXJ2ZS92MS9xdWVzdGlvbnMucHJvdG8SF2Zsb3dtZXNoLmFwaS5vYnNlcnZlLnYxIqEBCgpEaWZmZXJlbmNlEjUKBGtpbmQYASABKA4yJy5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5EaWZmZXJlbmNlS2luZBIMCgRuYW1lGAIgASgJEhEKCWJlZm9yZV9tcxgDIAEoARIQCghhZnRlcl9tcxgEIAEoARIUCgxiZWZvcmVfY291bnQYBSABKAMSEwoLYWZ0ZXJfY291bnQYBiABKAMiXQoJUXVldWVVc2VyEjQKBGtpbmQYASABKA4yJi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5RdWV1ZVVzZXJLaW5kEgwKBG5hbWUYAiABKAkSDAoEcGFydBgDIAEoCSK4AQoOQ29tcGFyZWRXb3JrZXISFwoJd29ya2VyX2lkGAEgASgJQgTw4BgIEhEKCWNvbXBsZXRlZBgCIAEoAxIOCgZmYWlsZWQYAyABKAMSDwoHbWVhbl9tcxgEIAEoARIQCghhdHRhY2hlZBgFIAEoCBIWCg5hdHRhY2hlZF9hdF91cxgGIAEoAxIPCgdydW5uaW5nGAcgASgNEg0KBXNsb3RzGAggASgNEg8KB3Byb2JsZW0YCSABKAkiTQoLU2VydmljZU5vZGUSDwoHc2VydmljZRgBIAEoCRINCgVjYWxscxgCIAEoARIOCgZlcnJvcnMYAyABKAESDgoGcDk1X21zGAQgASgBIl8KDFNlcnZpY2VDYWxscxIOCgZjYWxsZXIYASABKAkSDwoHc2VydmljZRgCIAEoCRINCgVjYWxscxgDIAEoAxIOCgZlcnJvcnMYBCABKAMSDwoHbWVhbl9tcxgFIAEoASq+AQoORGlmZmVyZW5jZUtpbmQSHwobRElGRkVSRU5DRV9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRElGRkVSRU5DRV9LSU5EX1dPUktGTE9XEAESGAoURElGRkVSRU5DRV9LSU5EX1RBU0sQAhIYChRESUZGRVJFTkNFX0tJTkRfV0FJVBADEhsKF0RJRkZFUkVOQ0VfS0lORF9WRVJTSU9OEAQSHAoYRElGRkVSRU5DRV9LSU5EX0RBVEFCQVNFEAUqigEKDVF1ZXVlVXNlcktpbmQSHwobUVVFVUVfVVNFUl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYUVVFVUVfVVNFUl9LSU5EX0VYQ0hBTkdFEAESHQoZUVVFVUVfVVNFUl9LSU5EX1BVQkxJU0hFUhACEhsKF1FVRVVFX1VTRVJfS0lORF9UUklHR0VSEANCbQobZGV2LmZsb3dtZXNoLmFwaS5vYnNlcnZlLnYxUAFaMmZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL29ic2VydmUvdjE7b2JzZXJ2ZXYxqgIXRmxvd21lc2guQXBpLk9ic2VydmUuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
+  fileDesc("CidmbG93bWVzaC9hcGkvb2JzZXJ2ZS92MS9xdWVzdGlvbnMucHJvdG8SF2Zsb3dtZXNoLmFwaS5vYnNlcnZlLnYxIqEBCgpEaWZmZXJlbmNlEjUKBGtpbmQYASABKA4yJy5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5EaWZmZXJlbmNlS2luZBIMCgRuYW1lGAIgASgJEhEKCWJlZm9yZV9tcxgDIAEoARIQCghhZnRlcl9tcxgEIAEoARIUCgxiZWZvcmVfY291bnQYBSABKAMSEwoLYWZ0ZXJfY291bnQYBiABKAMiXQoJUXVldWVVc2VyEjQKBGtpbmQYASABKA4yJi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5RdWV1ZVVzZXJLaW5kEgwKBG5hbWUYAiABKAkSDAoEcGFydBgDIAEoCSK4AQoOQ29tcGFyZWRXb3JrZXISFwoJd29ya2VyX2lkGAEgASgJQgTw4BgIEhEKCWNvbXBsZXRlZBgCIAEoAxIOCgZmYWlsZWQYAyABKAMSDwoHbWVhbl9tcxgEIAEoARIQCghhdHRhY2hlZBgFIAEoCBIWCg5hdHRhY2hlZF9hdF91cxgGIAEoAxIPCgdydW5uaW5nGAcgASgNEg0KBXNsb3RzGAggASgNEg8KB3Byb2JsZW0YCSABKAkiTQoLU2VydmljZU5vZGUSDwoHc2VydmljZRgBIAEoCRINCgVjYWxscxgCIAEoARIOCgZlcnJvcnMYAyABKAESDgoGcDk1X21zGAQgASgBIrsBCgxTZXJ2aWNlQ2FsbHMSDgoGY2FsbGVyGAEgASgJEg8KB3NlcnZpY2UYAiABKAkSDQoFY2FsbHMYAyABKAMSDgoGZXJyb3JzGAQgASgDEg8KB21lYW5fbXMYBSABKAESDgoGcDk1X21zGAYgASgBEjcKBGtpbmQYByABKA4yKS5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MS5TZXJ2aWNlQ2FsbHNLaW5kEhEKCW5hbWVzcGFjZRgIIAEoCSq+AQoORGlmZmVyZW5jZUtpbmQSHwobRElGRkVSRU5DRV9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYRElGRkVSRU5DRV9LSU5EX1dPUktGTE9XEAESGAoURElGRkVSRU5DRV9LSU5EX1RBU0sQAhIYChRESUZGRVJFTkNFX0tJTkRfV0FJVBADEhsKF0RJRkZFUkVOQ0VfS0lORF9WRVJTSU9OEAQSHAoYRElGRkVSRU5DRV9LSU5EX0RBVEFCQVNFEAUqigEKDVF1ZXVlVXNlcktpbmQSHwobUVVFVUVfVVNFUl9LSU5EX1VOU1BFQ0lGSUVEEAASHAoYUVVFVUVfVVNFUl9LSU5EX0VYQ0hBTkdFEAESHQoZUVVFVUVfVVNFUl9LSU5EX1BVQkxJU0hFUhACEhsKF1FVRVVFX1VTRVJfS0lORF9UUklHR0VSEAMqsgEKEFNlcnZpY2VDYWxsc0tpbmQSIgoeU0VSVklDRV9DQUxMU19LSU5EX1VOU1BFQ0lGSUVEEAASGwoXU0VSVklDRV9DQUxMU19LSU5EX0NBTEwQARIdChlTRVJWSUNFX0NBTExTX0tJTkRfV09SS0VSEAISHAoYU0VSVklDRV9DQUxMU19LSU5EX1FVRVVFEAMSIAocU0VSVklDRV9DQUxMU19LSU5EX0NPTlNVTUVSUxAEQm0KG2Rldi5mbG93bWVzaC5hcGkub2JzZXJ2ZS52MVABWjJmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9vYnNlcnZlL3YxO29ic2VydmV2MaoCF0Zsb3dtZXNoLkFwaS5PYnNlcnZlLlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access]);
 
 /**
  * Times of a part of the executions of a workflow, before and after: medians of completed
@@ -195,17 +195,21 @@ export const ServiceNodeSchema: GenMessage<ServiceNode> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_observe_v1_questions, 3);
 
 /**
- * Kept calls from one service to another; an empty caller is a client, or a call that is not kept.
+ * Calls from one part of the suite to another.
  *
  * @generated from message flowmesh.api.observe.v1.ServiceCalls
  */
 export type ServiceCalls = Message<"flowmesh.api.observe.v1.ServiceCalls"> & {
   /**
+   * Empty for a client, or for a call that is not kept.
+   *
    * @generated from field: string caller = 1;
    */
   caller: string;
 
   /**
+   * The service, the worker or the queue that is called.
+   *
    * @generated from field: string service = 2;
    */
   service: string;
@@ -221,9 +225,28 @@ export type ServiceCalls = Message<"flowmesh.api.observe.v1.ServiceCalls"> & {
   errors: bigint;
 
   /**
+   * Of attempts at workers and of calls; 0 for messages.
+   *
    * @generated from field: double mean_ms = 5;
    */
   meanMs: number;
+
+  /**
+   * @generated from field: double p95_ms = 6;
+   */
+  p95Ms: number;
+
+  /**
+   * @generated from field: flowmesh.api.observe.v1.ServiceCallsKind kind = 7;
+   */
+  kind: ServiceCallsKind;
+
+  /**
+   * Of a worker or a queue.
+   *
+   * @generated from field: string namespace = 8;
+   */
+  namespace: string;
 };
 
 /**
@@ -312,4 +335,49 @@ export enum QueueUserKind {
  */
 export const QueueUserKindSchema: GenEnum<QueueUserKind> = /*@__PURE__*/
   enumDesc(file_flowmesh_api_observe_v1_questions, 1);
+
+/**
+ * @generated from enum flowmesh.api.observe.v1.ServiceCallsKind
+ */
+export enum ServiceCallsKind {
+  /**
+   * @generated from enum value: SERVICE_CALLS_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Kept calls between services.
+   *
+   * @generated from enum value: SERVICE_CALLS_KIND_CALL = 1;
+   */
+  CALL = 1,
+
+  /**
+   * All attempts at a worker.
+   *
+   * @generated from enum value: SERVICE_CALLS_KIND_WORKER = 2;
+   */
+  WORKER = 2,
+
+  /**
+   * All messages that were published to a queue.
+   *
+   * @generated from enum value: SERVICE_CALLS_KIND_QUEUE = 3;
+   */
+  QUEUE = 3,
+
+  /**
+   * All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
+   * caller is the queue.
+   *
+   * @generated from enum value: SERVICE_CALLS_KIND_CONSUMERS = 4;
+   */
+  CONSUMERS = 4,
+}
+
+/**
+ * Describes the enum flowmesh.api.observe.v1.ServiceCallsKind.
+ */
+export const ServiceCallsKindSchema: GenEnum<ServiceCallsKind> = /*@__PURE__*/
+  enumDesc(file_flowmesh_api_observe_v1_questions, 2);
 
