@@ -2,6 +2,7 @@
 
 _EVENT_STORE = "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
 _MANIFESTS = "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
+_DASHBOARDS = "tests/unit/dashboards/test_document.py::test_bounds"
 ELSEWHERE = {
     "secrets of a spec of agents": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
     "endpoints of the connections of a spec of agents": (
@@ -12,6 +13,13 @@ ELSEWHERE = {
     "window of an objective": "tests/unit/observe/test_slos.py::test_wrong_objectives",
     "stored objectives": "tests/integration/observe/test_slo_store.py::test_a_full_namespace",
     "burn rate that raises an alert": "tests/unit/observe/test_slos.py::test_burn_rates_of_alerts",
+    "saved dashboards": "tests/integration/observe/test_dashboard_store.py::test_a_full_namespace",
+    "document of a dashboard": _DASHBOARDS,
+    "panels of a dashboard": _DASHBOARDS,
+    "series of a panel": _DASHBOARDS,
+    "conditions of a series of a panel": _DASHBOARDS,
+    "time that a dashboard shows": _DASHBOARDS,
+    "titles and labels of a dashboard": _DASHBOARDS,
     "name of a plugin": _MANIFESTS,
     "libraries of a plugin": _MANIFESTS,
     "task types of a plugin": _MANIFESTS,

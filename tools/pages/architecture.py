@@ -31,7 +31,7 @@ SERVERS: Final = {
 ROOMS: Final = {
     "client": "cli connectors mesh sdk testing",
     "apps": "apps",
-    "insight": "insight records views",
+    "insight": "dashboards insight records views",
     "work": "dryrun egress executors models plugins saml sandbox walls",
     "engine": "engine plan tasktypes triggers",
     "language": "definitions expressions filters jsontext schemas sql standards transforms",

@@ -30,6 +30,7 @@ EVERYWHERE = Group("Common options", sort_key=100)
 HINTS = {
     "WORKFLOW_NOT_FOUND": "`flowmesh list workflows` shows what is there",
     "TEMPLATE_NOT_FOUND": "`flowmesh template list` shows what is there",
+    "DASHBOARD_NOT_FOUND": "`flowmesh observe dashboards list` shows what is there",
     "PARAMETERS_INVALID": "`flowmesh template show` shows its parameters",
     "LABEL_NOT_FOUND": "`flowmesh label list` shows what is there",
     "TRIGGER_NOT_FOUND": "`flowmesh trigger list` shows what is there",

@@ -87,6 +87,10 @@ REASONS = table_of(
     # observe
     Reason("SLO_NOT_FOUND", tree.NotFound, "The workflow has no stored objective; set one, or name a target."),
     Reason("SLOS_FULL", tree.WrongState, "A namespace has at most 100 stored objectives."),
+    Reason("DASHBOARD_INVALID", tree.Invalid, "The document of a dashboard cannot be used; the violations name each place."),
+    Reason("DASHBOARD_TOO_LARGE", tree.TooLarge, "The document of a dashboard is limited to 64 KiB."),
+    Reason("DASHBOARD_NOT_FOUND", tree.NotFound, "No such dashboard in this namespace."),
+    Reason("DASHBOARDS_FULL", tree.WrongState, "A namespace has at most 100 dashboards."),
     # definitions
     Reason("WORKFLOW_INVALID", tree.Invalid, "The definition has several problems; each has its own code."),
     Reason("DEFINITION_INVALID", tree.Invalid, "The document has a missing, unknown or wrongly typed field."),

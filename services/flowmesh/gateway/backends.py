@@ -42,6 +42,7 @@ from flowmesh.api.identity.v1 import provisioning_service_pb2_grpc as provisioni
 from flowmesh.api.identity.v1 import quota_service_pb2_grpc as quota
 from flowmesh.api.identity.v1 import secret_service_pb2_grpc as secret
 from flowmesh.api.identity.v1 import tenant_service_pb2_grpc as tenant
+from flowmesh.api.observe.v1 import dashboard_service_pb2_grpc as dashboard
 from flowmesh.api.observe.v1 import observe_service_pb2_grpc as observe
 from flowmesh.api.registry.v1 import registry_service_pb2_grpc as registry
 from flowmesh.gateway.call_rates import CallRate
@@ -95,6 +96,7 @@ class Backends:
     fleet: fleet.FleetServiceAsyncStub
     plugins: plugin.PluginServiceAsyncStub
     observe: observe.ObserveServiceAsyncStub
+    dashboards: dashboard.DashboardServiceAsyncStub
     clock: Clock
     metrics: Metrics
     # host:port of the gRPC of this process.
@@ -148,6 +150,7 @@ def backends_of(runtime: Runtime) -> Backends:
         fleet=runtime.stub(fleet.FleetServiceStub, "fleet"),
         plugins=runtime.stub(plugin.PluginServiceStub, "fleet"),
         observe=runtime.stub(observe.ObserveServiceStub, "event"),
+        dashboards=runtime.stub(dashboard.DashboardServiceStub, "event"),
         clock=runtime.clock,
         metrics=runtime.metrics,
         grpc_address=runtime.address,

@@ -51,7 +51,7 @@ from flowmesh.api.identity.v1 import (
     secret_service_pb2,
     tenant_service_pb2,
 )
-from flowmesh.api.observe.v1 import observe_service_pb2
+from flowmesh.api.observe.v1 import dashboard_service_pb2, observe_service_pb2
 from flowmesh.api.registry.v1 import registry_service_pb2
 from flowmesh.api.worker.v1 import worker_service_pb2
 
@@ -102,6 +102,7 @@ PUBLIC = (
     ("fleet", fleet_service_pb2, "AgentService"),
     ("fleet", plugin_service_pb2, "PluginService"),
     ("event", observe_service_pb2, "ObserveService"),
+    ("event", dashboard_service_pb2, "DashboardService"),
 )
 
 

@@ -23,6 +23,9 @@ WINDOW_S_DEFAULT: Final = 30 * 86_400
 OBJECTIVES_MAX: Final = 100
 """Objectives of a namespace."""
 
+DASHBOARDS_MAX: Final = 100
+"""Dashboards of a namespace."""
+
 EXECUTIONS_OF_TRACE_MAX: Final = 10
 RECORDS_OF_TRACE_MAX: Final = 500
 """Calls, and log records, of one request."""

@@ -8,8 +8,10 @@ from flowmesh.api.event.v1.alert_service_pb2_grpc import AlertServiceStub
 from flowmesh.api.execution.v1.search_service_pb2_grpc import SearchServiceStub
 from flowmesh.api.history.v1.history_service_pb2_grpc import HistoryServiceStub
 from flowmesh.api.history.v1.insight_service_pb2_grpc import InsightServiceStub
-from flowmesh.api.observe.v1 import observe_service_pb2_grpc
+from flowmesh.api.observe.v1 import dashboard_service_pb2_grpc, observe_service_pb2_grpc
 from flowmesh.audit import audit_relay
+from flowmesh.observe.dashboard_server import DashboardServer
+from flowmesh.observe.dashboard_store import DashboardStore
 from flowmesh.observe.loops import KeepingLoop
 from flowmesh.observe.objective_store import ObjectiveStore
 from flowmesh.observe.objectives import ObjectiveLoop
@@ -42,7 +44,8 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
         searches=runtime.stub(SearchServiceStub, "orchestrator"),
         definitions=runtime.stub(DefinitionServiceStub, "definition"),
     )
-    objectives = ObjectiveStore(pool, call=audit_relay(runtime, pool).call)
+    relay = audit_relay(runtime, pool)
+    objectives = ObjectiveStore(pool, call=relay.call)
     runtime.add_loop(
         ObjectiveLoop(
             store=objectives,
@@ -67,4 +70,8 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
             now_us=now_us,
         ),
         observe_service_pb2_grpc.add_ObserveServiceServicer_to_server,
+    )
+    runtime.serve(
+        DashboardServer(store=DashboardStore(pool, call=relay.call), now_us=now_us),
+        dashboard_service_pb2_grpc.add_DashboardServiceServicer_to_server,
     )

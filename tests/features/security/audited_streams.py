@@ -27,6 +27,7 @@ async def change_others(audited: Audited) -> None:
     await change_agents(audited)
     await change_plugins(owner)
     await change_objectives(audited)
+    await change_dashboards(audited)
 
 
 async def change_streams(owner: Caller) -> None:
@@ -146,3 +147,19 @@ async def change_objectives(audited: Audited) -> None:
     assert changed.method == made.method == "ObserveService.SetSlo"
     assert (made.actor, made.before, changed.before) == ("owner@example.com", "", made.after)
     assert deleted.after == ""
+
+
+async def change_dashboards(audited: Audited) -> None:
+    """A dashboard that is saved, saved anew and deleted."""
+    owner = audited.closed.owner
+    panel = {"title": "Tasks", "series": [{"metric": "flowmesh_tasks_ready"}]}
+    for title in ("Audited", "Audited again"):
+        document = {"name": "audited", "title": title, "panels": [panel]}
+        source = json.dumps(document).encode()
+        await call(owner, "DashboardService.PutDashboard", source=source, **NAMESPACE)
+    await call(owner, "DashboardService.DeleteDashboard", name="audited", **NAMESPACE)
+    deleted, changed, made = await audited.found(3, target="audited")
+    assert deleted.method == "DashboardService.DeleteDashboard"
+    assert changed.method == made.method == "DashboardService.PutDashboard"
+    assert (made.actor, made.before, changed.before) == ("owner@example.com", "", made.after)
+    assert (changed.before != changed.after, deleted.after) == (True, "")

@@ -80,6 +80,7 @@ PUBLIC = {
     "flowmesh.api.identity.v1.QuotaService",
     "flowmesh.api.identity.v1.SecretService",
     "flowmesh.api.identity.v1.TenantService",
+    "flowmesh.api.observe.v1.DashboardService",
     "flowmesh.api.observe.v1.ObserveService",
     "flowmesh.api.registry.v1.RegistryService",
     "flowmesh.api.worker.v1.WorkerService",

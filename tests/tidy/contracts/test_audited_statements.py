@@ -6,7 +6,16 @@ import pytest
 
 from tests.tidy import sources
 
-SERVICES = ("apphost", "broker", "definition", "event", "fleet", "identity", "orchestrator")
+SERVICES = (
+    "apphost",
+    "broker",
+    "definition",
+    "event",
+    "fleet",
+    "identity",
+    "observe",
+    "orchestrator",
+)
 TRIGGER = re.compile(
     r"^create (?:constraint )?trigger audit\w*\s+after ([\w\s]+?)\s+on (\w+)", re.MULTILINE
 )
@@ -40,6 +49,8 @@ WITHOUT_CALL = {
     "degrade-agent": "the state of a process",
     "end-agent": "the state of a process",
     "measure-agents": "figures of processes",
+    "claim-objectives": "the time of a state",
+    "set-objective-state": "the state of an objective",
     "beat-agents": "figures of processes",
     "forget": "agents that ended long ago",
 }

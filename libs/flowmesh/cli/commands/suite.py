@@ -47,6 +47,13 @@ _DISPATCH: tuple[Entry, ...] = (
         "restore", "operations.limits:restore_dead_letters", "Put dead letters back on the list."
     ),
 )
+_DASHBOARDS: tuple[Entry, ...] = (
+    Command("list", "operations.dashboards:list_dashboards", "List the saved dashboards."),
+    Command("get", "operations.dashboards:get_dashboard", "Print the document of a dashboard."),
+    Command("apply", "operations.dashboards:apply_dashboards", "Save dashboards from files."),
+    Command("remove", "operations.dashboards:remove_dashboard", "Delete a dashboard."),
+    Command("import", "operations.dashboards:import_dashboard", "Save a dashboard of Grafana."),
+)
 _OBSERVE: tuple[Entry, ...] = (
     Command("series", "operations.observe:series", "Show a metric of the services over time."),
     Command("logs", "operations.observe:logs", "List and follow log records."),
@@ -60,6 +67,7 @@ _OBSERVE: tuple[Entry, ...] = (
     Command("queue", "operations.questions:queue", "Show who uses a message queue."),
     Command("workers", "operations.questions:workers", "Compare workers with their peers."),
     Command("map", "operations.questions:map_services", "Show services, rates and calls."),
+    Group("dashboards", "Manage saved dashboards.", _DASHBOARDS),
 )
 _CELLS: tuple[Entry, ...] = (
     Command("list", "flowmesh.suite.cells.commands:list_cells", "List the cells."),

@@ -60,7 +60,7 @@ from flowmesh.gateway.routes.identity import (
 )
 from flowmesh.gateway.routes.mcp import endpoint as mcp
 from flowmesh.gateway.routes.messages import exchanges, messages, queues
-from flowmesh.gateway.routes.observe import observe, questions, requests
+from flowmesh.gateway.routes.observe import dashboards, observe, questions, requests
 from flowmesh.gateway.routes.projects import dashboard, deployments, mirrors
 from flowmesh.gateway.routes.scim import discovery as scim_discovery
 from flowmesh.gateway.routes.scim import groups as scim_groups
@@ -93,6 +93,7 @@ _REST: tuple[Route, ...] = (
     *observe.ROUTES,
     *requests.ROUTES,
     *questions.ROUTES,
+    *dashboards.ROUTES,
     *grids.ROUTES,
     *limits.ROUTES,
     *meters.ROUTES,
