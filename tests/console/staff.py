@@ -11,7 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from flowmesh.plugins.project import write_project
+from flowmesh.testing.suite import Suite
 from tests.features.closed import OWNER, PASSWORD, Closed, closed_suite
+from tests.features.plugins.market import Market
 from tests.features.security.openid_provider import CLIENT, SECRET, openid_provider
 
 ADMIN, VIEWER = "bea@shop.example", "cyd@shop.example"
@@ -19,8 +22,18 @@ ADMIN, VIEWER = "bea@shop.example", "cyd@shop.example"
 
 @asynccontextmanager
 async def staffed_suite(folder: Path) -> AsyncIterator[Mapping[str, str]]:
-    """Serve a suite with an owner, an admin of a project, a viewer, and a provider to add."""
-    async with closed_suite(folder) as closed, openid_provider() as provider:
+    """Serve a suite with an owner, an admin of a project, a viewer, and a provider to add.
+
+    Its catalogue has a plugin of logins, and one of transforms.
+    """
+    market = Market(folder)
+    write_project(folder / "teams", "teams", "login")
+    market.publish(folder / "teams")
+    market.publish(Path("plugins/iban-check"))
+    async with (
+        closed_suite(folder, kind=Suite, **market.environment) as closed,
+        openid_provider() as provider,
+    ):
         project = await closed.project("cart")
         await _joined(closed, ADMIN, f"/api/v1/projects/{project.id}", "admin")
         await _joined(closed, VIEWER, "/api/v1/companies/co_default", "viewer")
@@ -30,6 +43,7 @@ async def staffed_suite(folder: Path) -> AsyncIterator[Mapping[str, str]]:
             "admin": ADMIN,
             "viewer": VIEWER,
             "password": PASSWORD,
+            "cart": project.namespace,
             "issuer": provider.issuer,
             "client": CLIENT,
             "secret": SECRET,

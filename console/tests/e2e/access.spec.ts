@@ -251,3 +251,40 @@ test("the page has only what the caller may do @S1-111", async ({ page }) => {
   await signIn(page, "viewer", "/access");
   await expect(page.getByText("There is nothing that you may manage")).toBeVisible();
 });
+
+test("a provider names a plugin of logins, which is checked @S1-193", async ({ page }) => {
+  expecting("400");
+  await signIn(page, "owner", "/plugins");
+  const catalogue = page.getByRole("region", { name: "Catalogue" });
+  await catalogue
+    .getByRole("row", { name: "teams" })
+    .getByRole("button", { name: "Install" })
+    .click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog).toContainText("It is installed for all projects");
+  await expect(dialog.getByRole("checkbox", { name: /^For all projects/ })).toHaveCount(0);
+  await dialog.getByRole("button", { name: "Install" }).click();
+  await expect(row(page, "teams").first()).toContainText("for all projects");
+
+  await page.goto("/access?tab=providers");
+  await page.getByRole("button", { name: "Add a provider" }).click();
+  await dialog.getByLabel("Name").fill("Hooked");
+  await dialog.getByLabel("Issuer").fill(staff.issuer ?? "");
+  await dialog.getByLabel("Client id").fill(staff.client ?? "");
+  await dialog.getByLabel("Client secret").fill(staff.secret ?? "");
+  await dialog.getByLabel("Plugin of logins").fill("nobody");
+  await dialog.getByRole("button", { name: "Add a provider" }).click();
+  await expect(dialog.getByRole("alert")).toContainText(
+    "no plugin `nobody` of the kind login is installed for all projects",
+  );
+  await clean(page);
+  await dialog.getByLabel("Plugin of logins").fill("teams");
+  await dialog.getByRole("button", { name: "Add a provider" }).click();
+  const provider = row(page, "Hooked");
+  await provider.getByRole("button", { name: "Edit" }).click();
+  await expect(dialog.getByLabel("Plugin of logins")).toHaveValue("teams");
+  await dialog.getByRole("button", { name: "Back" }).click();
+  await provider.getByRole("button", { name: "Delete" }).click();
+  await dialog.getByRole("button", { name: "Delete the provider" }).click();
+  await expect(page.getByText("No identity providers")).toBeVisible();
+});
