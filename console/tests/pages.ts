@@ -66,6 +66,8 @@ export const PAGES: readonly Shown[] = [
   at("dashboards", "/dashboards?hours=1"),
   at("dashboard-workflow", "/dashboards?workflow=orders"),
   at("observe", "/observe?hours=1"),
+  at("saved-dashboards", "/observe/dashboards"),
+  at("saved-dashboard", "/observe/dashboards?name=suite"),
   at("visualization", "/visualization"),
   at("grid", "/visualization/grid?workflow=orders"),
   at("topology", "/visualization/topology"),

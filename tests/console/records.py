@@ -1,4 +1,4 @@
-"""Queues, a stream, a secret and an application, for the pages that list such things."""
+"""Queues, a stream, a secret, an application and a dashboard, for pages that list such things."""
 
 from flowmesh.contract.json_value import Json
 from tests.console.seeds import Seeded
@@ -25,6 +25,33 @@ workflows:
 """
 
 
+DASHBOARD: Json = {
+    "name": "suite",
+    "title": "The suite",
+    "hours": 1,
+    "panels": [
+        {
+            "title": "Completed",
+            "kind": "number",
+            "series": [{"metric": "flowmesh_workflows_completed_total"}],
+        },
+        {
+            "title": "Calls of services",
+            "unit": "per-second",
+            "series": [{"metric": "flowmesh_rpc_total", "by": "service"}],
+        },
+        {
+            "title": "p95 of services",
+            "kind": "table",
+            "unit": "seconds",
+            "series": [
+                {"metric": "flowmesh_rpc_seconds_bucket", "by": "service", "quantile": 0.95}
+            ],
+        },
+    ],
+}
+
+
 async def seed_records(seeded: Seeded) -> None:
     """Declare and fill them."""
     await _messages(seeded)
@@ -37,6 +64,7 @@ async def seed_records(seeded: Seeded) -> None:
     secret = "/api/v1/projects/prj_default/secrets/bank-token"
     await seeded.send("PUT", secret, {"value": "of the bank"})
     await seeded.post("/api/v1/apps/till:deploy", {"document": APP})
+    await seeded.send("PUT", "/api/v1/observe/dashboards/suite", DASHBOARD)
 
 
 async def _messages(seeded: Seeded) -> None:

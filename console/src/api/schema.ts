@@ -736,6 +736,42 @@ export interface DashboardAnswer {
   unreachable: string[];
 }
 
+/** A deleted dashboard. */
+export interface DashboardDeleted {
+  deleted: boolean;
+}
+
+/** Saved dashboards by name. */
+export interface DashboardList {
+  dashboards: DashboardSummaryValue[];
+}
+
+/** Series that are drawn together; `hours` is the own time of a number or a table. */
+export interface DashboardPanelValue {
+  title: string;
+  kind: "line" | "number" | "table";
+  unit: "bytes" | "count" | "per-second" | "seconds" | "share";
+  hours?: number;
+  series: DashboardSeriesValue[];
+}
+
+/** A query of a kept series; without a label, a line has the value of the label in `by`. */
+export interface DashboardSeriesValue {
+  metric: string;
+  label?: string;
+  where: string[];
+  by?: string;
+  quantile?: number;
+}
+
+/** A saved dashboard without its panels. */
+export interface DashboardSummaryValue {
+  name: string;
+  title: string;
+  panelCount: number;
+  updatedAt: string;
+}
+
 /** Failed tasks of a page of failed executions, newest first. */
 export interface DeadLetterList {
   letters: DeadLetterValue[];
@@ -3078,6 +3114,15 @@ export interface RunTask {
   error?: FailureValue;
 }
 
+/** A saved dashboard; `hours` up to now are shown at first. */
+export interface SavedDashboard {
+  name: string;
+  title: string;
+  hours: number;
+  panels: DashboardPanelValue[];
+  updatedAt: string;
+}
+
 /** The number of agents of a spec. */
 export interface ScaleBody {
   replicas: number;
@@ -3226,13 +3271,16 @@ export interface SeriesPointValue {
   value: number;
 }
 
-/** Kept calls between two services; without a caller, of clients or of calls not kept. */
+/** Kept calls between two services, attempts at a worker, or messages to or from a queue. Without a caller they are of clients, or of calls that are not kept. */
 export interface ServiceCallsValue {
+  kind: "call" | "consumers" | "queue" | "worker";
   caller?: string;
   service: string;
+  namespace?: string;
   calls: number;
   errors: number;
   meanMs: number;
+  p95Ms: number;
 }
 
 /** Matching instances, sorted by name and id. */
@@ -3241,7 +3289,7 @@ export interface ServiceList {
   nextPageToken: string;
 }
 
-/** Services with their rates, and the kept calls between them. */
+/** Services with their rates, and calls between services, workers and queues. */
 export interface ServiceMapValue {
   services: ServiceNodeValue[];
   calls: ServiceCallsValue[];
@@ -4482,6 +4530,9 @@ export interface Reads {
   "/api/v1/observe/queues/{queue}": { query: { from?: string; until?: string }; body: unknown; answer: QueueUseValue };
   "/api/v1/observe/workers": { query: { from?: string; until?: string }; body: unknown; answer: WorkersCompared };
   "/api/v1/observe/map": { query: { from?: string; until?: string }; body: unknown; answer: ServiceMapValue };
+  "/api/v1/observe/dashboards": { query: {  }; body: unknown; answer: DashboardList };
+  "/api/v1/observe/dashboards/{name}": { query: {  }; body: unknown; answer: SavedDashboard };
+  "/api/v1/observe/dashboards/{name}/source": { query: {  }; body: unknown; answer: unknown };
   "/api/v1/workflows/{name}/grid": { query: { executions?: number }; body: unknown; answer: GridAnswer };
   "/api/v1/limits": { query: {  }; body: unknown; answer: LimitList };
   "/api/v1/limits/changes": { query: { pageSize?: number; before?: number }; body: unknown; answer: LimitChangeList };
@@ -4652,6 +4703,8 @@ export interface Writes {
   "POST /api/v1/executions/{executionId}:erase": { query: {  }; body: StopRequest; answer: unknown };
   "PUT /api/v1/observe/slos/{workflow}": { query: {  }; body: SloRequest; answer: SloValue };
   "DELETE /api/v1/observe/slos/{workflow}": { query: {  }; body: unknown; answer: SloDeleted };
+  "PUT /api/v1/observe/dashboards/{name}": { query: {  }; body: Record<string, unknown>; answer: SavedDashboard };
+  "DELETE /api/v1/observe/dashboards/{name}": { query: {  }; body: unknown; answer: DashboardDeleted };
   "PUT /api/v1/limits": { query: {  }; body: LimitRequest; answer: LimitAnswer };
   "DELETE /api/v1/limits": { query: { kind: "namespace" | "workflow" | "task_type" | "node" | "upstream" | "queue"; subject?: string; reason?: string }; body: unknown; answer: LimitDeleted };
   "POST /api/v1/dispatch/stop": { query: {  }; body: DispatchRequest; answer: LimitAnswer };

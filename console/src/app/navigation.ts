@@ -42,6 +42,7 @@ export interface Destination {
     | "/dead-letters"
     | "/dashboards"
     | "/observe"
+    | "/observe/dashboards"
     | "/visualization"
     | "/settings"
     | "/workers"
@@ -137,6 +138,7 @@ export const FURTHER: readonly Destination[] = [
   { to: "/secrets", label: "Secrets", icon: Lock },
   { to: "/workflows/new", label: "New workflow", icon: Workflow },
   { to: "/apps/new", label: "New application", icon: AppWindow },
+  { to: "/observe/dashboards", label: "Saved dashboards", icon: ChartColumn },
   { to: "/templates", label: "Templates", icon: LayoutTemplate },
   { to: "/visualization/galaxy", label: "Galaxy", icon: Orbit },
   { to: "/visualization/grid", label: "Grid", icon: Grid3x3 },

@@ -1,7 +1,7 @@
 /** The pages that operate the suite: approvals, triggers, workers, messages, numbers, pictures. */
 
 import { createRoute, lazyRouteComponent, redirect } from "@tanstack/react-router";
-import { rootRoute, text, whole } from "./rootRoute";
+import { rootRoute, text, texts, whole } from "./rootRoute";
 
 const getParentRoute = () => rootRoute;
 
@@ -153,6 +153,7 @@ const observe = createRoute({
     trace?: string | undefined;
     execution?: string | undefined;
     by?: string | undefined;
+    only?: string[] | undefined;
     ask?: string | undefined;
   } => ({
     hours: whole(search.hours),
@@ -163,9 +164,32 @@ const observe = createRoute({
     trace: text(search.trace),
     execution: text(search.execution),
     by: text(search.by),
+    only: texts(search.only),
     ask: text(search.ask),
   }),
   component: lazyRouteComponent(() => import("@/features/observe/page"), "ObservePage"),
+});
+
+const savedDashboards = createRoute({
+  getParentRoute,
+  path: "/observe/dashboards",
+  validateSearch: (
+    search: Record<string, unknown>,
+  ): {
+    name?: string | undefined;
+    hours?: number | undefined;
+    from?: string | undefined;
+    to?: string | undefined;
+  } => ({
+    name: text(search.name),
+    hours: whole(search.hours),
+    from: text(search.from),
+    to: text(search.to),
+  }),
+  component: lazyRouteComponent(
+    () => import("@/features/observe/dashboards"),
+    "SavedDashboardsPage",
+  ),
 });
 
 const visualize = createRoute({
@@ -219,6 +243,7 @@ export const operateRoutes = [
   bulks,
   dashboards,
   observe,
+  savedDashboards,
   visualize,
   grid,
   topology,

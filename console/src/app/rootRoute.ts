@@ -18,3 +18,9 @@ export function whole(value: unknown): number | undefined {
   const number = Number(value);
   return Number.isInteger(number) && number > 0 ? number : undefined;
 }
+
+/** A list of texts, if it has any. */
+export function texts(value: unknown): string[] | undefined {
+  const found = Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
+  return found.length ? found : undefined;
+}

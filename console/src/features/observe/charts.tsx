@@ -176,27 +176,37 @@ const SECONDS: readonly string[] = ["latencies", "oldest"];
 interface SignalProps extends Omit<Props, "workflow"> {
   /** A key of `SIGNALS`. */
   by: string;
+  only?: readonly string[] | undefined;
 }
 
 /** What the suite measures of itself, on the same axis of time; for operators. */
-export function SignalCharts({ by, span, zoom, marks }: SignalProps) {
+export function SignalCharts({ by, ...rest }: SignalProps) {
   return (
     <div className={styles.charts}>
       {SIGNALS[by]?.map((each) => (
-        <SignalChart key={`${by} ${each.name}`} by={by} signal={each} {...{ span, zoom, marks }} />
+        <SignalChart key={`${by} ${each.name}`} by={by} signal={each} {...rest} />
       ))}
     </div>
   );
 }
 
-function SignalChart({ by, signal: chart, span, zoom, marks }: SignalProps & { signal: Signal }) {
+function SignalChart(props: SignalProps & { signal: Signal }) {
+  const { by, signal: chart, only = [], span, zoom, marks } = props;
   const { from, to } = betweenText(span.from, span.to);
   const query = useQuery({
-    queryKey: ["observe", by, chart.name, from, to],
+    queryKey: ["observe", by, chart.name, only, from, to],
     queryFn: ({ signal }) => {
       const { metric, groupBy, where = [], quantile = 0 } = chart;
       const stepS = Math.ceil(span.stepS / MINUTE_S) * MINUTE_S;
-      const asked = { metric, groupBy, quantile, where: [...where], from, until: to, stepS };
+      const asked = {
+        metric,
+        groupBy,
+        quantile,
+        where: [...where, ...only],
+        from,
+        until: to,
+        stepS,
+      };
       return read("/api/v1/observe/series", { query: asked, signal });
     },
     placeholderData: (before) => before,
@@ -227,7 +237,7 @@ function SignalChart({ by, signal: chart, span, zoom, marks }: SignalProps & { s
   );
 }
 
-function lineOf(name: string): LineStyle {
+export function lineOf(name: string): LineStyle {
   const place = [...name].reduce((sum, letter) => sum + letter.charCodeAt(0), 0);
   const dash = DASHES[place % DASHES.length];
   return {
@@ -237,7 +247,7 @@ function lineOf(name: string): LineStyle {
   };
 }
 
-function columnsOf({ series, stepS }: MetricSeriesList, span: Span): Columns {
+export function columnsOf({ series, stepS }: MetricSeriesList, span: Span): Columns {
   const times: number[] = [];
   const first = Math.floor(span.from / 1_000 / stepS) * stepS;
   for (let at = first; at * 1_000 <= span.to; at += stepS) times.push(at);

@@ -5,6 +5,7 @@ import { useMemo } from "react";
 import { read } from "@/api/client";
 import { Page } from "@/app/pageHeader";
 import frame from "@/design/page.module.css";
+import { Button } from "@/design/primitives";
 import { say } from "@/model/messages";
 import { Changes, useChanges } from "./changes";
 import { ExecutionCharts, SIGNALS, SignalCharts } from "./charts";
@@ -22,7 +23,18 @@ const HOURS = [1, 6, 24, 168] as const;
 export function ObservePage() {
   const chosen = route.useSearch();
   const navigate = route.useNavigate();
-  const { hours, from, to, workflow, q = "", trace, execution, by = "services", ask } = chosen;
+  const {
+    hours,
+    from,
+    to,
+    workflow,
+    q = "",
+    trace,
+    execution,
+    by = "services",
+    ask,
+    only,
+  } = chosen;
   const span = useMemo(() => spanOf({ hours, from, to }), [hours, from, to]);
   const choose = (more: Partial<Chosen>) => {
     void navigate({ search: { ...chosen, ...more }, replace: true });
@@ -57,6 +69,7 @@ export function ObservePage() {
           <Link to="/observe" search={{ hours, workflow, ...weekBefore(span) }}>
             {say("observe.week")}
           </Link>
+          <Link to="/observe/dashboards">{say("observe.saved")}</Link>
         </>
       }
     >
@@ -69,10 +82,11 @@ export function ObservePage() {
       {(execution || trace) && <Waterfall execution={execution} trace={trace} />}
       <ExecutionCharts span={span} workflow={workflow} zoom={zoom} marks={changes} />
       <select
+        id="measured"
         className={frame.select}
         aria-label={say("observe.by")}
         value={by}
-        onChange={(event) => choose({ by: event.target.value })}
+        onChange={(event) => choose({ by: event.target.value, only: undefined })}
       >
         {Object.keys(SIGNALS).map((each) => (
           <option key={each} value={each}>
@@ -80,7 +94,15 @@ export function ObservePage() {
           </option>
         ))}
       </select>
-      <SignalCharts by={by} span={span} zoom={zoom} marks={changes} />
+      {only && (
+        <p>
+          {say("observe.only", { only: only.join(", ") })}{" "}
+          <Button small onClick={() => choose({ only: undefined })}>
+            {say("observe.showAll")}
+          </Button>
+        </p>
+      )}
+      <SignalCharts by={by} only={only} span={span} zoom={zoom} marks={changes} />
       <Changes changes={changes} />
       <Objective workflow={workflow} choose={(name) => choose({ workflow: name })} />
       <Slowest span={span} workflow={workflow} />

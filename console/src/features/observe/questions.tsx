@@ -1,20 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
 import { read } from "@/api/client";
-import type {
-  ComparedWorkerValue,
-  QueueUserValue,
-  ServiceCallsValue,
-  ServiceNodeValue,
-  SlownessPart,
-} from "@/api/schema";
+import type { ComparedWorkerValue, QueueUserValue, SlownessPart } from "@/api/schema";
 import frame from "@/design/page.module.css";
-import { Button, Skeleton } from "@/design/primitives";
-import { Problem } from "@/design/problem";
+import { Button } from "@/design/primitives";
 import { type Column, Table } from "@/design/table";
 import { count, duration } from "@/model/durations";
 import { say } from "@/model/messages";
+import { Answer, type Times } from "./answer";
 import styles from "./page.module.css";
+import { ServiceMap } from "./serviceMap";
 import { betweenText, type Span } from "./span";
 
 /** Begins the question about a queue, before its name. */
@@ -74,32 +68,6 @@ function Queues({ ask, choose }: Pick<Props, "ask" | "choose">) {
         </option>
       ))}
     </select>
-  );
-}
-
-interface Times {
-  from: string;
-  to: string;
-}
-
-interface AnswerProps {
-  query: { data: { text?: string } | undefined; error: Error | null; refetch: () => unknown };
-  children: ReactNode;
-}
-
-/** The sentence, and below it the figures. */
-function Answer({ query: { data, error, refetch }, children }: AnswerProps) {
-  if (error) return <Problem error={error} retry={() => void refetch()} />;
-  if (!data) return <Skeleton rows={4} />;
-  return (
-    <>
-      {data.text && (
-        <p>
-          <strong>{data.text}</strong>
-        </p>
-      )}
-      {children}
-    </>
   );
 }
 
@@ -214,47 +182,4 @@ const USERS: readonly Column<QueueUserValue>[] = [
   { head: say("observe.user"), as: "text", cell: ({ kind }) => say(`observe.user.${kind}`) },
   { head: say("observe.name"), as: "text", cell: ({ name }) => name },
   { head: say("observe.through"), as: "text", cell: ({ part }) => part ?? "–" },
-];
-
-function ServiceMap({ from, to }: Times) {
-  const query = useQuery({
-    queryKey: ["observe", "map", from, to],
-    queryFn: ({ signal }) => read("/api/v1/observe/map", { query: { from, until: to }, signal }),
-    retry: false,
-  });
-  return (
-    <Answer query={query as AnswerProps["query"]}>
-      <Table
-        title={say("observe.services")}
-        columns={SERVICES}
-        rows={query.data?.services ?? []}
-        keyOf={({ service }) => service}
-      />
-      <Table
-        title={say("observe.pairs")}
-        columns={PAIRS}
-        rows={query.data?.calls ?? []}
-        keyOf={({ caller, service }) => `${caller} ${service}`}
-      />
-    </Answer>
-  );
-}
-
-const SERVICES: readonly Column<ServiceNodeValue>[] = [
-  { head: say("observe.service"), as: "text", cell: ({ service }) => service },
-  { head: say("observe.perSecond"), as: "numbers", cell: ({ calls }) => calls.toFixed(2) },
-  { head: say("observe.errorsPerSecond"), as: "numbers", cell: (each) => each.errors.toFixed(2) },
-  { head: say("observe.latencies"), as: "numbers", cell: ({ p95Ms }) => duration(p95Ms) },
-];
-
-const PAIRS: readonly Column<ServiceCallsValue>[] = [
-  {
-    head: say("observe.caller"),
-    as: "text",
-    cell: ({ caller }) => caller ?? say("observe.clients"),
-  },
-  { head: say("observe.service"), as: "text", cell: ({ service }) => service },
-  { head: say("observe.calls"), as: "numbers", cell: ({ calls }) => count(calls) },
-  { head: say("observe.errors"), as: "numbers", cell: ({ errors }) => count(errors) },
-  { head: say("observe.mean"), as: "numbers", cell: ({ meanMs }) => duration(meanMs) },
 ];

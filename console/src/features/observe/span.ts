@@ -19,6 +19,8 @@ export interface Chosen {
   execution?: string | undefined;
   /** What the charts of signals are about. */
   by?: string | undefined;
+  /** Conditions on labels that the series of signals fulfil. */
+  only?: string[] | undefined;
   /** The question that is answered. */
   ask?: string | undefined;
 }

@@ -121,6 +121,7 @@ PLAIN_PATHS = (
     "/styleguide",
     "/dashboards",
     "/observe",
+    "/observe/dashboards",
     "/visualization",
     "/visualization/galaxy",
     "/visualization/grid",

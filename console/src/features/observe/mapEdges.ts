@@ -1,0 +1,88 @@
+/** The nodes and the edges of the map of services, and the series behind an edge. */
+
+import type { ServiceCallsValue, ServiceMapValue } from "@/api/schema";
+import type { Chosen } from "./span";
+
+export type NodeKind = "clients" | "service" | "worker" | "queue" | "consumers";
+
+export interface MapNode {
+  key: string;
+  /** Empty for clients. */
+  name: string;
+  kind: NodeKind;
+}
+
+export interface MapEdge {
+  from: number;
+  to: number;
+  calls: ServiceCallsValue;
+}
+
+export interface ServicesMap {
+  nodes: MapNode[];
+  edges: MapEdge[];
+  /** Edges that are left out, which the table has. */
+  more: number;
+}
+
+/** The busiest edges of each kind are drawn. */
+const SHOWN: Readonly<Record<ServiceCallsValue["kind"], number>> = {
+  call: 24,
+  worker: 8,
+  queue: 6,
+  consumers: 6,
+};
+const DEFAULT = "default";
+
+/** The picture of the busiest calls, with the nodes at their ends. */
+export function mapOf({ calls }: Pick<ServiceMapValue, "calls">): ServicesMap {
+  const nodes = new Map<string, { node: MapNode; place: number }>();
+  const place = (kind: NodeKind, name: string) => {
+    const key = `${kind} ${name}`;
+    const known = nodes.get(key) ?? { node: { key, name, kind }, place: nodes.size };
+    nodes.set(key, known);
+    return known.place;
+  };
+  const drawn = new Map<string, number>();
+  const edges = calls.flatMap((each) => {
+    const number = (drawn.get(each.kind) ?? 0) + 1;
+    drawn.set(each.kind, number);
+    if (number > SHOWN[each.kind] || each.calls + each.errors === 0) return [];
+    const from =
+      each.kind === "consumers"
+        ? place("queue", named(each, each.caller ?? ""))
+        : place(each.caller ? "service" : "clients", each.caller ?? "");
+    const to = place(each.kind === "call" ? "service" : each.kind, calledName(each));
+    return [{ from, to, calls: each }];
+  });
+  return {
+    nodes: [...nodes.values()].map(({ node }) => node),
+    edges,
+    more: calls.length - edges.length,
+  };
+}
+
+/** The name of the called part, with its namespace if that is not the usual one. */
+export function calledName(each: ServiceCallsValue): string {
+  return each.kind === "consumers" ? each.service : named(each, each.service);
+}
+
+function named({ namespace }: ServiceCallsValue, name: string): string {
+  return namespace && namespace !== DEFAULT ? `${namespace}/${name}` : name;
+}
+
+/** The charts that measure the called part, and the conditions of its series. */
+export function seriesOf(each: ServiceCallsValue): Pick<Chosen, "by" | "only"> {
+  const within = each.namespace ? [`namespace=${each.namespace}`] : [];
+  switch (each.kind) {
+    case "worker":
+      return { by: "eachWorker", only: [`worker=${each.service}`, ...within] };
+    case "queue":
+      return { by: "queues", only: [`queue=${each.service}`, ...within] };
+    case "consumers":
+      return { by: "queues", only: [`queue=${each.caller}`, ...within] };
+    default:
+      if (each.service === "gateway") return { by: "routes", only: undefined };
+      return { by: "services", only: [`service=${each.service}`] };
+  }
+}

@@ -1,0 +1,30 @@
+import { clean, expect, reached, SHOP, start, test } from "./fixtures";
+
+test("the map of services is a picture whose edges lead to series @S1-196", async ({
+  page,
+  request,
+}) => {
+  const id = await start(request, "orders", SHOP.order);
+  await reached(request, id, "completed");
+  const picture = page.getByRole("group", { name: "Map of services, workers and queues" });
+  const edge = picture.getByRole("link", { name: /^Series of gateway to ExecutionService: / });
+  await expect(async () => {
+    await page.goto("/observe?hours=1&ask=map");
+    await expect(edge).toBeVisible({ timeout: 3_000 });
+    await expect(
+      picture.getByRole("link", { name: /^Series of orchestrator to / }).first(),
+    ).toBeVisible({ timeout: 1_000 });
+  }).toPass();
+  await expect(edge).toHaveText(/\/s/);
+  await clean(page);
+  const table = page.getByRole("region", { name: "Calls between services, workers and queues" });
+  await expect(table.getByRole("row").filter({ hasText: "attempts" }).first()).toBeVisible();
+  await edge.click();
+  await expect(page.getByText("Only service=ExecutionService")).toBeVisible();
+  const calls = page.getByRole("region", { name: "Calls of services" });
+  await calls.getByRole("button", { name: "As a table" }).click();
+  await expect(calls.getByRole("columnheader")).toHaveText(["Time", "ExecutionService"]);
+  await page.getByRole("button", { name: "Show all" }).click();
+  await expect(page).not.toHaveURL(/only=/);
+  await expect(calls.getByRole("columnheader")).not.toHaveCount(2);
+});
