@@ -62,6 +62,7 @@ export const PAGES: readonly Shown[] = [
   at("secrets", "/secrets"),
   at("agents", "/agents"),
   at("plugins", "/plugins"),
+  at("cells", "/cells"),
   at("bulk", "/bulk"),
   at("dashboards", "/dashboards?hours=1"),
   at("dashboard-workflow", "/dashboards?workflow=orders"),

@@ -46,6 +46,14 @@ export interface AdmissionStatus {
   details: AdmissionDetails;
 }
 
+/** A move that would make the loads of two cells more even. */
+export interface AdvisedMoveValue {
+  project: string;
+  from: string;
+  to: string;
+  bytes: number;
+}
+
 /** Bounds of a namespace, or what it uses of them. */
 export interface AgentBounds {
   agents: number;
@@ -507,6 +515,46 @@ export interface CauseValue {
   requestId: string;
   input?: unknown;
   error?: string;
+}
+
+/** Loads and moves; `partial` has the cells that did not answer. */
+export interface CellAdvice {
+  loads: CellLoadValue[];
+  moves: AdvisedMoveValue[];
+  partial: string[];
+}
+
+/** Cells by number, and moves by project. */
+export interface CellList {
+  cells: CellValue[];
+  moves: CellMoveValue[];
+}
+
+/** The bytes that a project added to histories in the last day. */
+export interface CellLoadValue {
+  project: string;
+  cell: string;
+  bytes: number;
+}
+
+/** A project on its way from a cell to another. */
+export interface CellMoveValue {
+  project: string;
+  from: string;
+  to: string;
+  step: "copying" | "ending" | "switching";
+}
+
+/** A cell; `projects` counts those that the directory names, `own` is that of this gateway. */
+export interface CellValue {
+  name: string;
+  number: number;
+  region: string;
+  state: "closed" | "draining" | "open";
+  projects: number;
+  http: string;
+  grpc: string;
+  own: boolean;
 }
 
 /** Changes, newest first. */
@@ -4592,6 +4640,8 @@ export interface Reads {
   "/api/v1/services/{id}": { query: {  }; body: unknown; answer: ServiceValue };
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
   "/api/v1/payloads/{digest}": { query: {  }; body: unknown; answer: unknown };
+  "/api/v1/cells": { query: {  }; body: unknown; answer: CellList };
+  "/api/v1/cells/advice": { query: { projects: string[] }; body: unknown; answer: CellAdvice };
   "/api/v1/topology": { query: { minutes?: number }; body: unknown; answer: CallTopology };
   "/api/v1/auth/sessions": { query: {  }; body: unknown; answer: SessionList };
   "/api/v1/auth/me": { query: {  }; body: unknown; answer: MeAnswer };

@@ -9,6 +9,7 @@ import {
   Cpu,
   Database,
   FolderKanban,
+  Globe,
   Grid3x3,
   Hand,
   House,
@@ -48,6 +49,7 @@ export interface Destination {
     | "/workers"
     | "/agents"
     | "/plugins"
+    | "/cells"
     | "/services"
     | "/access"
     | "/messages"
@@ -130,6 +132,7 @@ export const KEYED = DESTINATIONS.flatMap(({ to, label, key }) =>
 export const FURTHER: readonly Destination[] = [
   { to: "/agents", label: "Agents", icon: Cpu },
   { to: "/plugins", label: "Plugins", icon: Plug },
+  { to: "/cells", label: "Cells", icon: Globe },
   { to: "/access", label: "Access: users, keys, identity providers", icon: KeyRound },
   { to: "/messages", label: "Messages: queues and exchanges", icon: Mail },
   { to: "/streams", label: "Event streams", icon: Database },

@@ -50,6 +50,12 @@ const plugins = createRoute({
   component: lazyRouteComponent(() => import("@/features/plugins/page"), "PluginsPage"),
 });
 
+const cells = createRoute({
+  getParentRoute,
+  path: "/cells",
+  component: lazyRouteComponent(() => import("@/features/cells/page"), "CellsPage"),
+});
+
 const access = createRoute({
   getParentRoute,
   path: "/access",
@@ -233,6 +239,7 @@ export const operateRoutes = [
   workers,
   agents,
   plugins,
+  cells,
   access,
   messages,
   streams,

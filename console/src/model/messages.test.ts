@@ -5,6 +5,7 @@ import { access } from "../../messages/access";
 import { agents } from "../../messages/agents";
 import { apps } from "../../messages/apps";
 import { builder } from "../../messages/builder";
+import { cells } from "../../messages/cells";
 import { en } from "../../messages/en";
 import { numbers } from "../../messages/numbers";
 import { observe } from "../../messages/observe";
@@ -109,6 +110,7 @@ test("every message is used, and is well-formed", () => {
     ...access,
     ...apps,
     ...builder,
+    ...cells,
     ...agents,
     ...plugins,
     ...projects,

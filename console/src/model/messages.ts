@@ -7,6 +7,7 @@ import type { access } from "../../messages/access";
 import type { agents } from "../../messages/agents";
 import type { apps } from "../../messages/apps";
 import type { builder } from "../../messages/builder";
+import type { cells } from "../../messages/cells";
 import { en } from "../../messages/en";
 import type { numbers } from "../../messages/numbers";
 import type { observe } from "../../messages/observe";
@@ -21,6 +22,7 @@ type Catalog = typeof en &
   typeof agents &
   typeof apps &
   typeof builder &
+  typeof cells &
   typeof numbers &
   typeof observe &
   typeof pages &

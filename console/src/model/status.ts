@@ -69,6 +69,9 @@ const LOOKS: Record<string, Look> = {
   healthy: { family: "success", glyph: "tick", word: "Healthy" },
   degraded: { family: "attention", glyph: "clock", word: "Degraded" },
   unhealthy: { family: "failed", glyph: "cross", word: "Unhealthy" },
+  open: { family: "success", glyph: "tick", word: "Open" },
+  draining: { family: "attention", glyph: "clock", word: "Draining" },
+  closed: { family: "neutral", glyph: "strike", word: "Closed" },
   offline: { family: "neutral", glyph: "strike", word: "Offline" },
 };
 

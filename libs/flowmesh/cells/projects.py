@@ -60,6 +60,15 @@ class Projects:
         if self._used > _USED_MAX * len(self._values):
             self._grow()
 
+    def counts(self) -> dict[int, int]:
+        """Return the number of projects of each cell that has some."""
+        found: dict[int, int] = {}
+        for value in set(self._values):
+            home = _HOMES[value]
+            if home is not None:
+                found[home.cell] = found.get(home.cell, 0) + self._values.count(value)
+        return found
+
     def saved(self) -> tuple[bytes, bytes]:
         """Return the arrays, to be read again with the same key."""
         return self._hashes.tobytes(), bytes(self._values)

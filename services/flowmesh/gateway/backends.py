@@ -48,6 +48,7 @@ from flowmesh.api.registry.v1 import registry_service_pb2_grpc as registry
 from flowmesh.gateway.call_rates import CallRate
 
 if TYPE_CHECKING:
+    from flowmesh.cells import Directory
     from flowmesh.runtime import Clock, Runtime
     from flowmesh.telemetry.metrics import Metrics
 
@@ -97,6 +98,8 @@ class Backends:
     plugins: plugin.PluginServiceAsyncStub
     observe: observe.ObserveServiceAsyncStub
     dashboards: dashboard.DashboardServiceAsyncStub
+    # Cells and homes of projects; None without cells.
+    directory: Directory | None
     clock: Clock
     metrics: Metrics
     # host:port of the gRPC of this process.
@@ -107,8 +110,8 @@ class Backends:
     mcp_rate: CallRate
 
 
-def backends_of(runtime: Runtime) -> Backends:
-    """Return the stubs of the runtime, typed for asyncio channels."""
+def backends_of(runtime: Runtime, directory: Directory | None = None) -> Backends:
+    """Return the stubs of the runtime, typed for asyncio channels, and the directory of cells."""
     return Backends(
         definitions=runtime.stub(definition.DefinitionServiceStub, "definition"),
         versions=runtime.stub(version.VersionServiceStub, "definition"),
@@ -151,6 +154,7 @@ def backends_of(runtime: Runtime) -> Backends:
         plugins=runtime.stub(plugin.PluginServiceStub, "fleet"),
         observe=runtime.stub(observe.ObserveServiceStub, "event"),
         dashboards=runtime.stub(dashboard.DashboardServiceStub, "event"),
+        directory=directory,
         clock=runtime.clock,
         metrics=runtime.metrics,
         grpc_address=runtime.address,

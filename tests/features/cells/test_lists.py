@@ -142,6 +142,18 @@ async def test_moves_that_even_out_loads_are_named(cells: Cells) -> None:
     assert "flowmesh cells move " in output
 
 
+async def test_each_gateway_lists_the_cells(cells: Cells) -> None:
+    """With the number of their projects, and its own."""
+    await cells.pin("counted", EU)
+    for number, suite in enumerate(cells.suites):
+        found = (await suite.get("/api/v1/cells")).json
+        assert [each["name"] for each in found["cells"]] == ["us0", "us1", "eu2"]
+        assert [each["number"] for each in found["cells"] if each["own"]] == [number]
+        assert found["cells"][EU]["projects"] > 0
+        assert found["cells"][EU]["http"] == cells.suites[EU].http_url
+        assert found["moves"] == []
+
+
 async def test_two_cells_of_one_number(cells: Cells) -> None:
     """The second one does not start, and says who has the number."""
     settings = {

@@ -32,21 +32,32 @@ class CellSecurity:
         return grpc.ssl_channel_credentials(root_certificates=self.roots)
 
 
+def read_directory(runtime: Runtime) -> Directory:
+    """Return the copy of the directory on disk, or an empty one; the front keeps it up to date."""
+    own = runtime.settings.cell
+    return read_copy(own, _copy(runtime)) or Directory(own)
+
+
+def _copy(runtime: Runtime) -> Path:
+    return Path(runtime.settings.data_dir) / FILE
+
+
 @asynccontextmanager
-async def front_around(runtime: Runtime, app: ASGI3) -> AsyncIterator[ASGI3]:
+async def front_around(runtime: Runtime, app: ASGI3, directory: Directory) -> AsyncIterator[ASGI3]:
     """Yield the app that serves HTTP: a front of all cells around that of the gateway.
 
     Calls of gRPC are forwarded too. Raises StartError for a number in use.
     """
     async with AsyncExitStack() as stack:
-        yield await _opened(runtime, app, stack)
+        yield await _opened(runtime, app, directory, stack)
 
 
-async def _opened(runtime: Runtime, app: ASGI3, stack: AsyncExitStack) -> ASGI3:
+async def _opened(
+    runtime: Runtime, app: ASGI3, directory: Directory, stack: AsyncExitStack
+) -> ASGI3:
     settings = runtime.settings
     own = _own_cell(runtime)
-    path = Path(settings.data_dir) / FILE
-    directory = read_copy(own.number, path) or Directory(own.number)
+    path = _copy(runtime)
     address = settings.cell_directory or settings.nats
     bus = Bus(address, name=f"cell-{own.name}", metrics=runtime.metrics)
     bus.start()

@@ -3,6 +3,7 @@
 from flowmesh.gateway.http.operation_docs import Route, SocketRoute
 from flowmesh.gateway.routes import (
     assistant,
+    cells,
     console,
     directory,
     docs,
@@ -114,6 +115,7 @@ _REST: tuple[Route, ...] = (
     *agents.ROUTES,
     *plugins.ROUTES,
     *directory.ROUTES,
+    *cells.ROUTES,
     *registrations.ROUTES,
     *auth.ROUTES,
     *providers.ROUTES,

@@ -109,6 +109,7 @@ PLAIN_PATHS = (
     "/workers",
     "/agents",
     "/plugins",
+    "/cells",
     "/dead-letters",
     "/bulk",
     "/services",
