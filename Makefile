@@ -140,10 +140,12 @@ test-compiled: compile ## the tests of the core, on the compiled core
 	  $(PYTEST_ARGS)
 
 SEEDS ?= 20000
+CELLS ?= 200
 FIRST ?= 0
 JOBS ?= 2
-simulate: $(TESTS) ## the real code on a virtual clock: SEEDS runs from FIRST on, in JOBS processes
-	@$(BIN)/python -m tests.simulation.run --first $(FIRST) --seeds $(SEEDS) --jobs $(JOBS)
+simulate: $(TESTS) ## the real code on a virtual clock: SEEDS runs, and CELLS with three cells
+	@$(BIN)/python -m tests.simulation.run --first $(FIRST) --seeds $(SEEDS) --cells $(CELLS) \
+	  --jobs $(JOBS)
 
 PROVIDER ?= offline
 BUDGET_USD ?= 1

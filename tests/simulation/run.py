@@ -2,6 +2,7 @@
 
 python -m tests.simulation.run --seeds 20000 --jobs 2 --first 0
 python -m tests.simulation.run --replay 4711        one run, told step by step
+python -m tests.simulation.run --replay-cells 4711  one run with three cells
 
 SIMULATE_RUNS=file adds what all of them came to as a line to a file.
 """
@@ -22,6 +23,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.drills import runs
+from tests.simulation.cells.run import replay_cells, run_cells
 from tests.simulation.simulate import Run, simulate
 
 CHUNK = 100
@@ -150,17 +152,22 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--cells", type=int, default=0, help="runs with three cells besides")
     parser.add_argument("--replay", type=int)
+    parser.add_argument("--replay-cells", type=int)
     options = parser.parse_args()
     if options.replay is not None:
         return 0 if replay(options.replay) else 1
+    if options.replay_cells is not None:
+        return 0 if replay_cells(options.replay_cells) else 1
     total = run_all(options.first, options.seeds, options.jobs)
     print("injected:", ", ".join(f"{name} {n}" for name, n in sorted(total.injected.items())))
     if file := os.environ.get("SIMULATE_RUNS"):
         runs.append(Path(file), first=options.first, **total.counts())
     for run in total.failures[FAILURES_SHOWN:]:
         print(f"seed {run.seed} failed: {run.problems[0]}")
-    return 1 if total.failures else 0
+    is_good = run_cells(options.first, options.cells, options.jobs) if options.cells else True
+    return 0 if is_good and not total.failures else 1
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from flowmesh.cells.moves import (
 )
 from flowmesh.cells.numbers import CELLS_MAX, CONTROL_CELL, cell_of
 from flowmesh.cells.projects import Home, Projects
-from flowmesh.cells.store import FILE, DirectoryStore, copy_of, read_copy, write_copy
+from flowmesh.cells.store import FILE, DirectoryStore, copy_of, directory_of, read_copy, write_copy
 from flowmesh.cells.tokens import place_of_token
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "advised_moves",
     "cell_of",
     "copy_of",
+    "directory_of",
     "entry_of",
     "place_of_token",
     "read_copy",

@@ -6,7 +6,8 @@ follows it. While it cannot be reached, the copy in memory serves, and after a r
 
 import base64
 import hashlib
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
@@ -128,16 +129,23 @@ def write_copy(content: bytes, path: Path) -> None:
 def read_copy(own: int, path: Path) -> Directory | None:
     """Return the directory of a file; None if there is none, or if it cannot be read."""
     try:
-        text, _, data = path.read_bytes().partition(b"\n")
-        head = orjson.loads(text)
-        slots = int(head["slots"])
-        projects = Projects(base64.b64decode(head["key"]), data[slots:], data[:slots])
-        directory = Directory(own, projects)
-        for each in head["cells"]:
-            directory.add(Cell(**each))
-        for each in head.get("moves", ()):
-            directory.add(entry_of(orjson.dumps(each)))
-        directory.sequence, directory.loaded = int(head["sequence"]), True
+        return directory_of(own, path.read_bytes())
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def directory_of(
+    own: int, content: bytes, monotonic: Callable[[], float] = time.monotonic
+) -> Directory:
+    """Return the directory of a copy. Raises ValueError, KeyError or TypeError for another text."""
+    text, _, data = content.partition(b"\n")
+    head = orjson.loads(text)
+    slots = int(head["slots"])
+    projects = Projects(base64.b64decode(head["key"]), data[slots:], data[:slots])
+    directory = Directory(own, projects, monotonic)
+    for each in head["cells"]:
+        directory.add(Cell(**each))
+    for each in head.get("moves", ()):
+        directory.add(entry_of(orjson.dumps(each)))
+    directory.sequence, directory.loaded = int(head["sequence"]), True
     return directory

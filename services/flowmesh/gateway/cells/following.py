@@ -1,7 +1,7 @@
 """The loops of a front: they follow the directory, keep a copy on disk, and enter the own cell."""
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -27,7 +27,30 @@ class FollowDirectory(Loop):
         self._store = store
         self._log = structlog.get_logger("flowmesh.cells")
 
+    async def at_start(self) -> None:
+        """Read what was written while this process was away; try for some seconds.
+
+        A gateway that starts while a project is switched then refuses what the others refuse.
+        """
+        directory = self._directory
+        with suppress(TimeoutError, Unavailable):
+            async with asyncio.timeout(START_WAIT_S):
+                last = await self._last()
+                if directory.sequence >= last:
+                    return
+                async with aclosing(self._store.entries(directory.sequence)) as entries:
+                    async for sequence, data in entries:
+                        self._take(sequence, data, last)
+                        if sequence >= last:
+                            return
+
     async def run_once(self) -> None:
+        last = await self._last()
+        async for sequence, data in self._store.entries(self._directory.sequence):
+            self._take(sequence, data, last)
+
+    async def _last(self) -> int:
+        """Return the sequence of the last entry."""
         directory = self._directory
         await self._store.ensure()
         last = await self._store.last_sequence()
@@ -35,16 +58,16 @@ class FollowDirectory(Loop):
             # The bucket was made anew.
             directory.sequence = 0
         directory.loaded = directory.loaded or last == 0
-        async for sequence, data in self._store.entries(directory.sequence):
-            self._take(data)
-            directory.sequence = sequence
-            directory.loaded = directory.loaded or sequence >= last
+        return last
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, sequence: int, data: bytes, last: int) -> None:
+        directory = self._directory
         try:
-            self._directory.add(entry_of(data))
+            directory.add(entry_of(data))
         except ValueError as error:
             self._log.error("directory_entry_refused", problem=str(error))
+        directory.sequence = sequence
+        directory.loaded = directory.loaded or sequence >= last
 
 
 class CopyDirectory(Loop):

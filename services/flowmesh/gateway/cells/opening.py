@@ -65,8 +65,10 @@ async def _opened(
     store = DirectoryStore(bus, settings.bus_prefix)
     entering = EnterCell(own, store, bus)
     await entering.at_start()
+    following = FollowDirectory(directory, store)
+    await following.at_start()
     path.parent.mkdir(parents=True, exist_ok=True)
-    for loop in (entering, FollowDirectory(directory, store), CopyDirectory(directory, path)):
+    for loop in (entering, following, CopyDirectory(directory, path)):
         runtime.add_loop(loop)
     front = Front(directory, own)
     tls, security = _tls(settings.cell_ca)

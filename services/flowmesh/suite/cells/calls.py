@@ -22,6 +22,7 @@ PAGE_SIZE = 500
 CONNECTIONS_MAX = 16
 
 Response = TypeVar("Response")
+IsKnown = Callable[[aiohttp.ClientSession, str], Awaitable[bool]]
 
 
 class CellCalls:
@@ -91,23 +92,22 @@ class CellCalls:
             raise ValueError(f"the registry of cell {self.cell.name} has no gateway")
         return urls
 
+    def session(self) -> aiohttp.ClientSession:
+        """Return a session for requests to single gateways."""
+        tls = tls_of_environment()
+        context = tls.context() if tls is not None else None
+        return http_session(OPEN, connections_max=CONNECTIONS_MAX, tls=context)
 
-async def until_known(
-    urls: list[str], is_known: Callable[[aiohttp.ClientSession, str], Awaitable[bool]]
-) -> None:
-    """Wait until each gateway has read an entry of the directory. Raises ValueError."""
-    tls = tls_of_environment()
-    session = http_session(
-        OPEN, connections_max=CONNECTIONS_MAX, tls=tls.context() if tls is not None else None
-    )
-    async with session:
-        for url in urls:
-            try:
-                async with asyncio.timeout(KNOWN_WITHIN_S):
-                    while True:
-                        if await is_known(session, url):
-                            break
-                        await asyncio.sleep(POLL_S)
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                text = f"the gateway at {url} does not answer, or does not follow the directory"
-                raise ValueError(f"{text}; run the command again") from None
+    async def until_known(self, urls: list[str], is_known: IsKnown) -> None:
+        """Wait until each gateway has read an entry of the directory. Raises ValueError."""
+        async with self.session() as session:
+            for url in urls:
+                try:
+                    async with asyncio.timeout(KNOWN_WITHIN_S):
+                        while True:
+                            if await is_known(session, url):
+                                break
+                            await asyncio.sleep(POLL_S)
+                except (aiohttp.ClientError, OSError, TimeoutError):
+                    text = f"the gateway at {url} does not answer, or does not follow the directory"
+                    raise ValueError(f"{text}; run the command again") from None

@@ -118,14 +118,15 @@ async def _run(
             await bus.until_connected()
             store = DirectoryStore(bus, prefix)
             await store.ensure()
-            opened = await _read(store)
+            opened = await read_directory(store)
         async with asyncio.timeout(within_s):
             await work(opened)
     finally:
         await bus.close()
 
 
-async def _read(store: DirectoryStore) -> OpenedDirectory:
+async def read_directory(store: DirectoryStore) -> OpenedDirectory:
+    """Read all entries once."""
     directory, last = Directory(own=0), await store.last_sequence()
     projects: set[str] = set()
     if last:

@@ -6,7 +6,7 @@ on. The entry is written on the condition that no other command has changed it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,7 +31,7 @@ from flowmesh.cells import (
     Pin,
     entry_of,
 )
-from flowmesh.suite.cells.calls import CellCalls, until_known
+from flowmesh.suite.cells.calls import CellCalls
 from flowmesh.suite.cells.copying import DefinitionCopy, VersionDiffers
 from flowmesh.suite.cells.directory import OpenedDirectory
 from flowmesh.suite.cells.pausing import Triggers
@@ -59,8 +59,12 @@ _NAMESPACE = "flowmesh-namespace"
 _HOP = "flowmesh-cell"
 _ADDRESS = "flowmesh-cell-address"
 
+Connect = Callable[[Cell, str], CellCalls]
 
-async def move_project(opened: OpenedDirectory, project: str, to: str, mode: str) -> None:
+
+async def move_project(
+    opened: OpenedDirectory, project: str, to: str, mode: str, connect: Connect = CellCalls
+) -> None:
     """Move a project, or continue its move. Raises ValueError with a reason against it."""
     if mode != "drain":
         raise ValueError("--mode relocate is not built; executions end in the cell that made them")
@@ -71,14 +75,16 @@ async def move_project(opened: OpenedDirectory, project: str, to: str, mode: str
     if opened.name_of(move.target) != to:
         name = opened.name_of(move.target)
         raise ValueError(f"project {project} moves to cell {name} already; --cancel ends that")
-    async with _calls(opened, move, project) as (source, target):
+    async with _calls(opened, move, project, connect) as (source, target):
         moving = _Moving(opened.store, replace(pin, move=move), sequence, source, target)
         if pin.move is None:
             await moving.begin()
         await moving.finish()
 
 
-async def cancel_move(opened: OpenedDirectory, project: str, to: str) -> None:
+async def cancel_move(
+    opened: OpenedDirectory, project: str, to: str, connect: Connect = CellCalls
+) -> None:
     """Cancel a move before the project is switched. Raises ValueError."""
     pin, sequence = await _entry(opened, project)
     move = pin.move
@@ -89,7 +95,7 @@ async def cancel_move(opened: OpenedDirectory, project: str, to: str) -> None:
     if move.step == ENDING:
         name = opened.name_of(move.target)
         raise ValueError(f"project {project} lives in cell {name} already; move it back instead")
-    async with _calls(opened, move, project) as (source, target):
+    async with _calls(opened, move, project, connect) as (source, target):
         moving = _Moving(opened.store, pin, sequence, source, target)
         await moving.until_served()
         await moving.cancel()
@@ -127,13 +133,13 @@ def _cell(opened: OpenedDirectory, number: int) -> Cell:
 
 @asynccontextmanager
 async def _calls(
-    opened: OpenedDirectory, move: Move, project: str
+    opened: OpenedDirectory, move: Move, project: str, connect: Connect
 ) -> AsyncIterator[tuple[CellCalls, CellCalls]]:
     """Yield the calls at both cells. Raises Unavailable for one that does not answer."""
     async with AsyncExitStack() as stack:
         both = []
         for number in (move.source, move.target):
-            calls = CellCalls(_cell(opened, number), project)
+            calls = connect(_cell(opened, number), project)
             stack.push_async_callback(calls.close)
             await calls.ready()
             both.append(calls)
@@ -182,7 +188,9 @@ class _Moving:
         await self._end()
 
     async def cancel(self) -> None:
-        """Leave the project in its cell, with its triggers as they were."""
+        """Leave the project in its cell, with its triggers as they were. Raises ValueError."""
+        # Another command may have made the target the home.
+        await self._check_entry()
         await Triggers(self._target).pause(lambda _: True)
         await Triggers(self._source).resume(self._paused)
         await self._write(replace(self._pin, move=None))
@@ -191,8 +199,8 @@ class _Moving:
         """Wait until each gateway of both cells serves the calls of this move."""
         for calls in (self._source, self._target):
             serves = partial(self._serves, calls.cell.number)
-            await until_known([calls.cell.http], serves)
-            await until_known(await calls.gateways(), serves)
+            await calls.until_known([calls.cell.http], serves)
+            await calls.until_known(await calls.gateways(), serves)
 
     @property
     def _move(self) -> Move:
@@ -234,10 +242,11 @@ class _Moving:
         began = time.monotonic()
         try:
             async with asyncio.timeout(SWITCH_S / 2):
-                await until_known(await self._source.gateways(), self._is_refused)
+                await self._source.until_known(await self._source.gateways(), self._is_refused)
                 # Calls that began before end.
                 await asyncio.sleep(SETTLE_S)
                 await self._check_data()
+                await self._check_entry()
                 await Triggers(self._source).pause(self._paused.__contains__)
                 await self._check_entry()
                 await self._take_triggers()
@@ -248,8 +257,9 @@ class _Moving:
             text = f"the switch took longer than {SWITCH_S / 2:.0f} s"
             raise ValueError(f"{text}; run the command again, or with --cancel") from None
         here, there = self._source, self._target
-        await until_known(await here.gateways(), partial(self._names_home, here.cell.number))
-        await until_known(await there.gateways(), partial(self._names_home, there.cell.number))
+        for calls in (here, there):
+            names = partial(self._names_home, calls.cell.number)
+            await calls.until_known(await calls.gateways(), names)
         took = time.monotonic() - began
         print_line(f"switched to {there.cell.name}; changes were refused for {took:.1f} s")
         for each in await self._copy.late():
