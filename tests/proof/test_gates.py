@@ -129,27 +129,53 @@ def report(lines: int, branches: int) -> dict[str, Any]:
 )
 def test_gate_6_closes_below_the_least(lines: int, branches: int, problems: list[str]) -> None:
     """Of lines and branches of all, and of lines of each package."""
-    packages = covered.shares(report(lines, branches))
-    assert artefacts.coverage_problems({"packages": packages}) == problems
+    measured = {"packages": covered.shares(report(lines, branches)), "tests": 0}
+    assert list(artefacts.coverage_problems(measured, ["libs/flowmesh/engine"])) == problems
+
+
+@pytest.mark.feature("S0-106", "S0-114")
+def test_gate_6_closes_for_the_coverage_of_a_part() -> None:
+    """Of a package beside others, of tests that failed, and of none."""
+    measured = {"packages": covered.shares(report(95, 90)), "tests": 1}
+    names = ["libs/flowmesh/engine/a.py", "services/flowmesh/fleet/b.py", "tools/c.py", "README.md"]
+    assert list(artefacts.coverage_problems(measured, checks.packages(names))) == [
+        "build/coverage.json is of tests that ended with 1, not 0",
+        "build/coverage.json has no services/flowmesh/fleet: run `make coverage` without a part",
+    ]
+    assert {"libs/flowmesh/engine", "services/flowmesh/fleet"} <= checks.packages(checks.tracked())
+    assert list(artefacts.coverage_problems(None, []))
 
 
 @pytest.mark.feature("S0-107")
 def test_gate_6_closes_for_a_low_mutation_score() -> None:
     """A score that nothing has measured is not good."""
     row = {"mutants": 40, "killed": 31, "score": 0.775, "interval": [0.62, 0.88], "least": 0.8}
-    found = artefacts.mutation_problems({"scores": {"all": row}})
+    drawn = {"changed": "", "scores": {"all": row}}
+    found = list(artefacts.mutation_problems(drawn, []))
     assert found == ["all: 77.5% of the mutants killed, at least 80%"]
-    assert artefacts.mutation_problems({"scores": {"all": row | {"score": 0.8}}}) == []
-    assert artefacts.mutation_problems(None)
-    assert artefacts.coverage_problems(None)
+    drawn["scores"] = {"all": row | {"score": 0.8}}
+    assert list(artefacts.mutation_problems(drawn, [])) == []
+    assert list(artefacts.mutation_problems(None, []))
+
+
+@pytest.mark.feature("S0-107")
+def test_gate_6_closes_for_mutants_of_a_part() -> None:
+    """Of some packages, or of the lines of a change, which may be none."""
+    drawn: dict[str, Any] = {"changed": "main", "scores": {}}
+    assert list(artefacts.mutation_problems(drawn, ["engine"])) == [
+        "build/mutants.json is of the lines since main, not of all",
+        "build/mutants.json has no all, engine: run `make mutants` without a part",
+    ]
 
 
 @pytest.mark.feature("S0-06", "S0-115")
 def test_gate_7_closes_for_an_open_finding() -> None:
-    """And for a scan that did not run."""
-    clean: dict[str, list[str]] = {"findings": []}
+    """And for a scan that did not run, or has examined nothing."""
+    clean: dict[str, Any] = {"examined": 9, "findings": []}
     assert list(artefacts.scan_problems({"code": clean}, ("code",))) == []
-    open_one = {"code": {"findings": ["a.py: S605"]}}
+    empty = {"code": clean | {"examined": 0}}
+    assert list(artefacts.scan_problems(empty, ("code",))) == ["code: nothing was examined"]
+    open_one = {"code": clean | {"findings": ["a.py: S605"]}}
     assert list(artefacts.scan_problems(open_one, ("code", "secrets"))) == [
         "code: 1 open findings",
         "build/scans.json has no scan of secrets: run `make scan`",

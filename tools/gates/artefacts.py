@@ -1,7 +1,7 @@
 """The reports that tests, coverage, mutants and scans leave in build/."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -80,21 +80,30 @@ def test_problems(layers: dict[str, Layer]) -> Iterator[str]:
             yield f"{name}: {layer.passed} tests passed, at least {LEAST[name]}"
 
 
-def coverage_problems(report: Any) -> list[str]:
+def coverage_problems(report: Any, packages: Iterable[str]) -> Iterator[str]:
+    """Yield what keeps coverage from passing; a part of the packages is not the coverage of all."""
     if report is None:
-        return ["build/coverage.json is missing: run `make coverage`"]
-    return covered.problems(report["packages"])
+        yield "build/coverage.json is missing: run `make coverage`"
+        return
+    if report["tests"]:
+        yield f"build/coverage.json is of tests that ended with {report['tests']}, not 0"
+    if missing := sorted(set(packages) - report["packages"].keys()):
+        yield f"build/coverage.json has no {', '.join(missing)}: run `make coverage` without a part"
+    yield from covered.problems(report["packages"])
 
 
-def mutation_problems(report: Any) -> list[str]:
+def mutation_problems(report: Any, packages: Iterable[str]) -> Iterator[str]:
+    """Yield what keeps the mutation score from passing; so does a draw of changed lines only."""
     if report is None:
-        return ["build/mutants.json is missing: run `make mutants`"]
-    scores = report["scores"].items()
-    return [
-        f"{name}: {row['score']:.1%} of the mutants killed, at least {row['least']:.0%}"
-        for name, row in scores
-        if row["score"] < row["least"]
-    ]
+        yield "build/mutants.json is missing: run `make mutants`"
+        return
+    if report["changed"]:
+        yield f"build/mutants.json is of the lines since {report['changed']}, not of all"
+    if missing := sorted({*packages, "all"} - report["scores"].keys()):
+        yield f"build/mutants.json has no {', '.join(missing)}: run `make mutants` without a part"
+    for name, row in report["scores"].items():
+        if row["score"] < row["least"]:
+            yield f"{name}: {row['score']:.1%} of the mutants killed, at least {row['least']:.0%}"
 
 
 def scan_problems(report: Any, names: tuple[str, ...]) -> Iterator[str]:
@@ -103,6 +112,8 @@ def scan_problems(report: Any, names: tuple[str, ...]) -> Iterator[str]:
         row = (report or {}).get(name)
         if row is None:
             yield f"build/scans.json has no scan of {name}: run `make scan`"
+        elif not row["examined"]:
+            yield f"{name}: nothing was examined"
         elif row["findings"]:
             yield f"{name}: {len(row['findings'])} open findings"
 

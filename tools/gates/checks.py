@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.gates import artefacts, proofs
+from tools.mutants.drawing import PACKAGES
 from tools.scans.__main__ import SCANS
 from tools.scans.findings import ROOT
 
@@ -21,6 +22,7 @@ TEMPLATE_LINES: Final = re.compile(
     r"fn it_works\(\)|shouldAnswerWithTrue|Edit <code>src/App|Learn React"
     r"|This is my awesome project|Describe your project here"
 )
+_PRODUCT: Final = (("libs", "flowmesh"), ("services", "flowmesh"))
 TYPED: Final = ("libs", "services", "tools", "tests", "benchmarks", "examples", "sdks/conformance")
 
 
@@ -72,6 +74,13 @@ def tracked(root: Path = ROOT) -> list[str]:
     return [each for each in names if not each.startswith("gen/") and (root / each).is_file()]
 
 
+def packages(names: Iterable[str]) -> set[str]:
+    """Return the packages with a program among files, such as `libs/flowmesh/engine`."""
+    parts = [Path(each).parts for each in names if each.endswith(".py")]
+    found = {each[:3] for each in parts if each[:2] in _PRODUCT and len(each) > 3}
+    return {"/".join(each) for each in found}
+
+
 def _templates() -> Iterator[str]:
     return template_problems(ROOT, tracked())
 
@@ -84,9 +93,9 @@ def _tests() -> Iterator[str]:
     return artefacts.test_problems(artefacts.pyramid())
 
 
-def _coverage() -> list[str]:
-    found = artefacts.coverage_problems(artefacts.read(artefacts.COVERAGE))
-    return found + artefacts.mutation_problems(artefacts.read(artefacts.MUTANTS))
+def _coverage() -> Iterator[str]:
+    yield from artefacts.coverage_problems(artefacts.read(artefacts.COVERAGE), packages(tracked()))
+    yield from artefacts.mutation_problems(artefacts.read(artefacts.MUTANTS), PACKAGES)
 
 
 def _scans() -> Iterator[str]:

@@ -164,7 +164,12 @@ def main(arguments: Sequence[str]) -> int:
     for name, row in scores.items():
         counts = f"{row['killed']} of {row['mutants']} killed"
         print(f"{name:12} {counts}, {row['score']}, {row['interval']}")
-    report = {"seed": options.seed, "scores": scores, "survivors": survivors}
+    report = {
+        "seed": options.seed,
+        "changed": options.changed,
+        "scores": scores,
+        "survivors": survivors,
+    }
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     low = [
