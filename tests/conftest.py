@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from zlib import crc32
 
 import grpc.aio
@@ -23,6 +24,7 @@ from tests.forks import Forks, can_fork
 os.environ.setdefault("FLOWMESH_AUTH", "open")
 
 
+SERVICES = Path(__file__).resolve().parents[1] / "services" / "flowmesh"
 # Files that take half a minute and more, the longest first.
 LONGEST = (
     "tests/integration/suite/test_wheel.py",
@@ -80,8 +82,10 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def initial_database(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """New suites copy an initialized database, unless a test sets this to None."""
-    Suite.initial_database = InitialDatabase(tmp_path_factory.mktemp("initialized"))
+    """New suites copy a migrated database, unless a test sets this to None."""
+    found = SERVICES.glob("*/**/migrations")
+    schemas = {each.relative_to(SERVICES).parts[0]: each for each in sorted(found)}
+    Suite.initial_database = InitialDatabase(tmp_path_factory.mktemp("initialized"), schemas)
 
 
 @pytest.fixture(scope="session", autouse=True)

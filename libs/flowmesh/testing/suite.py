@@ -131,6 +131,9 @@ class Suite:
         self._launcher = (None if python else self.launcher) or Executing(python or sys.executable)
         self._ports = ports
         self._environment = {**os.environ, **(environment or {})}
+        # Other sources may have an older version, with fewer migrations.
+        path = self._environment.get("PYTHONPATH")
+        self._has_own_sources = not python and path == os.environ.get("PYTHONPATH")
         self.log = data_dir.with_name(f"{data_dir.name}.log")
         self._arguments = arguments
         self._process: Started | None = None
@@ -188,7 +191,8 @@ class Suite:
     async def start(self) -> None:
         """Start the suite and wait until it is ready; raises SuiteFailed with its log."""
         if self.initial_database is not None and not self.data_dir.exists():
-            await self.initial_database.copy_to(self.data_dir)
+            migrated = self._has_own_sources
+            await self.initial_database.copy_to(self.data_dir, migrated=migrated)
         http_port, grpc_port = self._ports
         ports = ("--http-port", str(http_port), "--grpc-port", str(grpc_port))
         output, stdout = os.pipe()
