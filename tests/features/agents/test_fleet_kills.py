@@ -63,6 +63,7 @@ async def test_a_fleet_that_is_killed_loses_no_agent(own: Suite) -> None:
     assert not processes_of(own)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["fleet.committed", "fleet.spawned"])
 async def test_a_fleet_killed_between_its_steps_settles(
     own: Suite, tmp_path: Path, point: str
@@ -82,6 +83,7 @@ async def test_a_fleet_killed_between_its_steps_settles(
     await settled(crew, WANTED)
 
 
+@pytest.mark.long
 async def test_the_bound_of_lost_workers_is_a_setting(tmp_path: Path) -> None:
     """A task whose agents are killed twice fails, where two losses are the bound."""
     environment = {"FLOWMESH_DELIVERIES_MAX": "2"}

@@ -215,7 +215,16 @@ async def test_the_assistant_spends_within_the_budget_of_the_day(
         assert spent.json["error"]["class"] == "BudgetError", "steps see the turns of the assistant"
 
 
-@pytest.mark.parametrize("point", ["before_turn", "turn_reserved", "turn_answered", "turn_booked"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "turn_answered",
+        *(
+            pytest.param(each, marks=pytest.mark.long)
+            for each in ("before_turn", "turn_reserved", "turn_booked")
+        ),
+    ],
+)
 async def test_a_crash_around_a_paid_turn_books_it_once(
     tmp_path: Path, models: Models, point: str
 ) -> None:
