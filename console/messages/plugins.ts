@@ -15,6 +15,7 @@ export const plugins = {
   "plugins.kind": "Kind",
   "plugins.kindTask": "Task types",
   "plugins.kindConnector": "Connection",
+  "plugins.kindModuleType": "Modules of applications",
   "plugins.kindFormat": "Format of definitions",
   "plugins.kindTransform": "Function of definitions",
   "plugins.kindLogin": "Claims of logins",

@@ -487,7 +487,7 @@ export interface CatalogueList {
 export interface CataloguePluginValue {
   name: string;
   version: string;
-  kind: "connector" | "format" | "login" | "panel" | "task" | "transform";
+  kind: "connector" | "format" | "login" | "module-type" | "panel" | "task" | "transform";
   summary: string;
   flowmesh: string;
   supported: boolean;
@@ -2467,7 +2467,7 @@ export interface PluginList {
 export interface PluginValue {
   name: string;
   version: string;
-  kind: "connector" | "format" | "login" | "panel" | "task" | "transform";
+  kind: "connector" | "format" | "login" | "module-type" | "panel" | "task" | "transform";
   summary: string;
   state: "failed" | "ready" | "removing" | "starting" | "went_back";
   problem?: string;

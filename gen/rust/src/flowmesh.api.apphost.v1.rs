@@ -363,6 +363,28 @@ pub struct GetReleaseResponse {
     pub document: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListAppsOfPluginRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub plugin: ::prost::alloc::string::String,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "3")]
+    pub all_projects: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListAppsOfPluginResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub apps: ::prost::alloc::vec::Vec<PluginApp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PluginApp {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadAppLogRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -762,6 +784,36 @@ pub mod app_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "GetRelease"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the applications whose serving release has modules of a plugin.
+        pub async fn list_apps_of_plugin(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListAppsOfPluginRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListAppsOfPluginResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.apphost.v1.AppService",
+                        "ListAppsOfPlugin",
+                    ),
                 );
             self.inner.unary(req, path, codec).await
         }

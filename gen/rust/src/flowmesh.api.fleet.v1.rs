@@ -1378,7 +1378,7 @@ pub struct CataloguePlugin {
     pub name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
-    /// `task`, `connector`, `format`, `transform`, `login` or `panel`.
+    /// `task`, `connector`, `module-type`, `format`, `transform`, `login` or `panel`.
     #[prost(string, tag = "3")]
     pub kind: ::prost::alloc::string::String,
     #[prost(string, tag = "4")]
@@ -1593,6 +1593,22 @@ pub struct GetPluginFunctionResponse {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// Set if the kind is `module-type`.
+    #[prost(message, optional, tag = "4")]
+    pub module_type: ::core::option::Option<PluginModuleType>,
+}
+/// A type of modules of applications.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PluginModuleType {
+    /// JSON Schema of the configuration of a module, as JSON.
+    #[prost(string, tag = "1")]
+    pub config_schema: ::prost::alloc::string::String,
+    /// The configuration of the plugin, as JSON.
+    #[prost(string, tag = "2")]
+    pub configuration: ::prost::alloc::string::String,
+    /// Endpoints that its modules may call, as `host:port`.
+    #[prost(string, repeated, tag = "3")]
+    pub connect: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallPluginRequest {
@@ -1920,7 +1936,7 @@ pub mod plugin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the function of a plugin that only computes, for the service that calls it.
+        /// Returns the function of a plugin that runs in a confined process, for the service that calls it.
         ///
         ///   NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
         pub async fn get_plugin_function(
@@ -2095,8 +2111,8 @@ pub mod plugin_service_client {
         /// Removes a plugin and ends its agents.
         ///
         ///   NOT_FOUND / PLUGIN_NOT_FOUND
-        ///   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-        ///                                         names them
+        ///   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+        ///                                         the message names them
         ///   FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         pub async fn remove_plugin(
             &mut self,

@@ -11,16 +11,16 @@ from msgspec import Meta
 from flowmesh.contract.json_value import Json
 from flowmesh.errors import Invalid, Violation, WrongState
 from flowmesh.plugins import limits
-from flowmesh.schemas.compiling import compiled
+from flowmesh.schemas.compiling import compiled, with_defaults
 from flowmesh.tasktypes import TASK_TYPES
 
-Name = Annotated[str, Meta(pattern=r"^[a-z](-?[a-z0-9]+)*$", max_length=limits.NAME_CHARACTERS_MAX)]
+Name = Annotated[str, Meta(pattern=r"^[a-z](-?[a-z0-9])*$", max_length=limits.NAME_CHARACTERS_MAX)]
 Version = Annotated[str, Meta(pattern=r"^\d{1,5}\.\d{1,5}\.\d{1,5}$")]
 TaskTypeName = Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")]
 _HANDLER = r"[a-z_][a-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*"
 Handler = Annotated[str, Meta(pattern=f"^{_HANDLER}$", max_length=200)]
 LibraryName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$")]
-Kind = Literal["task", "connector", "format", "transform", "login", "panel"]
+Kind = Literal["task", "connector", "module-type", "format", "transform", "login", "panel"]
 KINDS: Final = get_args(Kind)
 # Kinds with handlers of tasks, which run as agents.
 AGENTS: Final = ("task", "connector")
@@ -83,6 +83,15 @@ class Computation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     function: Handler
 
 
+class ModuleType(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A type of modules of applications, which run in a confined process."""
+
+    # Takes the input of a call and the module; returns an object.
+    function: Handler
+    # JSON Schema of the `config` of a module.
+    config: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object"})
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The manifest of a plugin."""
 
@@ -95,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     # Handlers as `module:function` by task type.
     tasks: dict[TaskTypeName, Handler] = msgspec.field(default_factory=dict)
     connection: Connection | None = None
+    module: ModuleType | None = None
     format: Format | None = None
     transform: Computation | None = None
     login: Computation | None = None
@@ -119,10 +129,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def computes(self) -> str:
-        """The function that runs in a process that can only compute; empty without one."""
+        """The function that runs in a confined process; empty without one."""
         if self.format:
             return self.format.reader
-        found = self.transform or self.login
+        found = self.transform or self.login or self.module
         return found.function if found else ""
 
     @property
@@ -151,11 +161,17 @@ def manifest_of(content: Mapping[str, Any] | bytes) -> Manifest:
     if len(found.permissions) > limits.PERMISSIONS_MAX:
         raise invalid("manifest.permissions", f"more than {limits.PERMISSIONS_MAX}")
     _bounds(found.flowmesh)
-    try:
-        compiled(found.configuration)
-    except (Invalid, ValueError) as error:
-        raise invalid("manifest.configuration", str(error)) from None
+    _check_schema("manifest.configuration", found.configuration)
+    if found.module:
+        _check_schema("manifest.module.config", found.module.config)
     return found
+
+
+def _check_schema(place: str, schema: dict[str, Any]) -> None:
+    try:
+        compiled(schema)
+    except (Invalid, ValueError) as error:
+        raise invalid(place, str(error)) from None
 
 
 def check_kind(kind: object) -> None:
@@ -171,6 +187,7 @@ def _check_parts(found: Manifest) -> None:
     parts = {
         "tasks": bool(found.tasks),
         "connection": found.connection is not None,
+        "module": found.module is not None,
         "format": found.format is not None,
         "transform": found.transform is not None,
         "login": found.login is not None,
@@ -198,6 +215,7 @@ _OF_AGENTS = ("self_test", "libraries", "permissions.connect", "permissions.secr
 _PARTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "task": (("tasks",), _OF_AGENTS),
     "connector": (("tasks", "connection"), _OF_AGENTS),
+    "module-type": (("module",), ("self_test", "permissions.connect")),
     "format": (("format",), ("self_test",)),
     "transform": (("transform",), ("self_test",)),
     "login": (("login",), ("self_test",)),
@@ -249,13 +267,7 @@ def configured(manifest: Manifest, content: str) -> dict[str, Json]:
         given = msgspec.json.decode(content or "{}", type=dict[str, Json])
     except (msgspec.MsgspecError, RecursionError) as error:
         raise invalid("configuration", str(error)) from None
-    properties = manifest.configuration.get("properties", {})
-    defaults = {
-        name: each["default"]
-        for name, each in properties.items()
-        if isinstance(each, dict) and "default" in each
-    }
-    found = {**defaults, **given}
+    found = with_defaults(manifest.configuration, given)
     for problem in compiled(manifest.configuration).iter_errors(found):
         place = ".".join(("configuration", *map(str, problem.instance_path)))
         raise invalid(place, problem.message)

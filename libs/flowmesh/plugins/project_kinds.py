@@ -133,6 +133,58 @@ _CONNECTOR_TESTS: Final = """def test_a_line_is_answered() -> None:
 
 
 """
+_MODULE_MANIFEST: Final = """name = "{name}"
+version = "0.1.0"
+kind = "module-type"
+summary = "Add a tax to prices."
+flowmesh = ">=0.2"
+self_test = "{package}.module:self_test"
+
+# Gets the input of a call and the module. It has no files and no network.
+[module]
+function = "{package}.module:call"
+
+# JSON Schema of `config` in `type: plugin:{name}` of an application.
+[module.config]
+type = "object"
+required = ["percent"]
+additionalProperties = false
+properties.percent = {{ type = "number", minimum = 0 }}
+
+# Endpoints that `module.http` may call; {{key}} is a value of the configuration.
+[permissions]
+connect = []
+"""
+_MODULE: Final = '''"""The module type of the plugin."""
+
+from types import SimpleNamespace
+
+
+def call(input: dict, module) -> dict:
+    """Return a price with its tax; `module.config` is the one of the application."""
+    tax = round(input["net"] * module.config["percent"] / 100)
+    return {{"net": input["net"], "tax": tax, "gross": input["net"] + tax}}
+
+
+def self_test() -> None:
+    """Raise if the function does not work; an installation that fails here is refused."""
+    call({{"net": 100}}, SimpleNamespace(config={{"percent": 19}}))
+'''
+_MODULE_IMPORTS: Final = """from pathlib import Path
+from types import SimpleNamespace
+
+from {package}.module import call, self_test
+"""
+_MODULE_TESTS: Final = """def test_a_price_gets_its_tax() -> None:
+    module = SimpleNamespace(config={"percent": 7})
+    assert call({"net": 200}, module) == {"net": 200, "tax": 14, "gross": 214}
+
+
+def test_the_self_test_passes() -> None:
+    self_test()
+
+
+"""
 _FORMAT_MANIFEST: Final = """name = "{name}"
 version = "0.1.0"
 kind = "format"
@@ -295,6 +347,11 @@ PROJECTS: Final[Mapping[str, Parts]] = {
         {"plugin.toml": _CONNECTOR_MANIFEST, "{package}/tasks.py": _CONNECTOR_TASKS},
         _CONNECTOR_IMPORTS,
         _CONNECTOR_TESTS,
+    ),
+    "module-type": Parts(
+        {"plugin.toml": _MODULE_MANIFEST, "{package}/module.py": _MODULE},
+        _MODULE_IMPORTS,
+        _MODULE_TESTS,
     ),
     "format": Parts(
         {"plugin.toml": _FORMAT_MANIFEST, "{package}/reader.py": _FORMAT_READER},

@@ -1,5 +1,6 @@
 """Compilation of schemas whose references stay within them: nothing is fetched or read."""
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import jsonschema_rs
@@ -45,3 +46,14 @@ def compiled(
             text = f"{named[0][:100]} is another document; a $ref must point into its own schema"
             raise RemoteReference(text) from None
         raise ValueError(str(error).partition("\n")[0][:200]) from error
+
+
+def with_defaults(schema: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object with the defaults of the properties that it lacks."""
+    properties = schema.get("properties", {})
+    defaults = {
+        name: each["default"]
+        for name, each in properties.items()
+        if isinstance(each, dict) and "default" in each
+    }
+    return {**defaults, **value}

@@ -168,6 +168,10 @@ class Apps:
     async def apps(self, namespace: str) -> list[AppRow]:
         return await self._store.apps(namespace)
 
+    async def of_plugin(self, plugin: str, namespace: str) -> list[Key]:
+        """Return the applications that use a plugin; without a namespace, those of all."""
+        return await self._store.apps_of_plugin(plugin, namespace)
+
     async def releases(self, key: Key) -> list[ReleaseRow]:
         await self.app(key)
         return await self._store.releases(key)

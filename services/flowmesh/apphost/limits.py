@@ -11,6 +11,9 @@ PATH_CHARACTERS_MAX: Final = 200
 VARIABLES_MAX: Final = 100
 VARIABLE_BYTES_MAX: Final = 8 * 1024
 NAME_CHARACTERS_MAX: Final = 63
+# Plugins that the texts of a release name, and the size of their modules.
+PLUGINS_MAX: Final = 20
+PLUGINS_BYTES_MAX: Final = 1024 * 1024
 PROBLEM_CHARACTERS_MAX: Final = 2_000
 LOG_RECORDS_MAX: Final = 1_000
 LOG_RECORDS: Final = 100

@@ -7,12 +7,14 @@ from pathlib import Path
 from flowmesh.access.keys import OPEN_KEYS
 from flowmesh.access.sealing import Sealer
 from flowmesh.api.apphost.v1 import app_service_pb2_grpc
+from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from flowmesh.apphost.apps import Apps
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.running.hosted_app import HostedApp
+from flowmesh.apphost.running.module_types import ModuleTypes
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.running.suites import Suites
 from flowmesh.apphost.server import AppServer
@@ -40,10 +42,11 @@ async def run(runtime: Runtime) -> None:
         contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
         suites = Suites(runtime, runtime.stub(AccessServiceStub, IDENTITY))
         strangers = _strangers(runtime, suites)
+        module_types = ModuleTypes(runtime.stub(PluginServiceStub, "fleet"))
         host = HostLoop(
             store=store,
             leadership=Leadership(pool),
-            hosted=_hosted(runtime, store, contents, strangers, suites),
+            hosted=_hosted(runtime, store, contents, strangers, suites, module_types),
             log=runtime.log,
         )
         subject = f"{runtime.settings.bus_prefix}.{CHANGED}"
@@ -62,7 +65,7 @@ async def run(runtime: Runtime) -> None:
         await runtime.bus.subscribe_core(subject, changed)
         runtime.add_loop(host)
         runtime.on_drain(host.drain)
-        checks = _checks(runtime, strangers, suites)
+        checks = _checks(runtime, strangers, suites, module_types)
         await checks.clear()
         apps = Apps(store=store, contents=contents, announce=announce)
         runtime.serve(
@@ -87,17 +90,25 @@ def _strangers(runtime: Runtime, suites: Suites) -> Strangers:
     )
 
 
-def _checks(runtime: Runtime, strangers: Strangers, suites: Suites) -> Checks:
+def _checks(
+    runtime: Runtime, strangers: Strangers, suites: Suites, module_types: ModuleTypes
+) -> Checks:
     settings = runtime.settings
     return Checks(
         data_dir=Path(settings.data_dir).absolute(),
         suite=suites.address,
         strangers=strangers,
+        module_types=module_types,
     )
 
 
 def _hosted(
-    runtime: Runtime, store: AppStore, contents: Contents, strangers: Strangers, suites: Suites
+    runtime: Runtime,
+    store: AppStore,
+    contents: Contents,
+    strangers: Strangers,
+    suites: Suites,
+    module_types: ModuleTypes,
 ) -> Callable[[Key, Callable[[], None]], HostedApp]:
     """Return the factory of applications."""
     settings = runtime.settings
@@ -112,6 +123,7 @@ def _hosted(
             strangers=strangers,
             host=settings.host,
             suites=suites,
+            module_types=module_types,
             closed=runtime.keys is not None,
             changed=changed,
         )

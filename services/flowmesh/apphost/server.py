@@ -87,6 +87,15 @@ class AppServer(app_service_pb2_grpc.AppServiceServicer):
         row, document = await self._apps.source(_key(request), request.release)
         return pb.GetReleaseResponse(release=release_message(row), document=document)
 
+    async def ListAppsOfPlugin(
+        self, request: pb.ListAppsOfPluginRequest, context: Context
+    ) -> pb.ListAppsOfPluginResponse:
+        namespace = "" if request.all_projects else namespace_of(request)
+        found = await self._apps.of_plugin(valid_id(request.plugin, "plugin"), namespace)
+        return pb.ListAppsOfPluginResponse(
+            apps=[pb.PluginApp(namespace=namespace, app=app) for namespace, app in found]
+        )
+
     async def ReadAppLog(
         self, request: pb.ReadAppLogRequest, context: Context
     ) -> pb.ReadAppLogResponse:

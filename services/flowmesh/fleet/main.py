@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
 from flowmesh.api.execution.v1.meter_service_pb2_grpc import MeterServiceStub
@@ -87,6 +88,7 @@ async def run(runtime: Runtime) -> None:
             usage=Usage(
                 runtime.stub(DefinitionServiceStub, "definition"),
                 runtime.stub(ProviderServiceStub, IDENTITY),
+                runtime.stub(AppServiceStub, "apphost"),
             ),
             reader=Reader(await stack.enter_async_context(Sandbox(children_max=1))),
         )

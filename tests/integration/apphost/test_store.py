@@ -39,7 +39,7 @@ def release_of(name: str) -> NewRelease:
 
 
 async def serve(store: AppStore, release: int) -> None:
-    await store.take_over(KEY, release, addresses={}, pid=1, restarts=0, warnings=[])
+    await store.take_over(KEY, release, addresses={}, pid=1, restarts=0, warnings=[], plugins=[])
 
 
 async def test_concurrent_releases_have_numbers_of_their_own(store: AppStore) -> None:

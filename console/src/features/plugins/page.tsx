@@ -181,6 +181,7 @@ const STATES: Record<PluginValue["state"], string> = {
 const KINDS: Record<PluginValue["kind"], string> = {
   task: say("plugins.kindTask"),
   connector: say("plugins.kindConnector"),
+  "module-type": say("plugins.kindModuleType"),
   format: say("plugins.kindFormat"),
   transform: say("plugins.kindTransform"),
   login: say("plugins.kindLogin"),

@@ -4,6 +4,7 @@ from flowmesh.apps.catalog.descriptor import Descriptor, Field, Need, Rule
 from flowmesh.apps.catalog.table import (
     DESCRIPTORS,
     STEPS,
+    descriptor_of,
     foreign_hint,
     key_form,
     nearest_names,
@@ -16,6 +17,7 @@ __all__ = [
     "Field",
     "Need",
     "Rule",
+    "descriptor_of",
     "foreign_hint",
     "key_form",
     "nearest_names",

@@ -3,6 +3,7 @@
 from flowmesh.apps.catalog.descriptor import Descriptor, Field
 from flowmesh.apps.catalog.table import DESCRIPTORS, STEPS
 from flowmesh.contract.json_value import Json
+from flowmesh.contract.plugin_functions import PATTERN
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _TEXT: dict[str, Json] = {"type": "string"}
@@ -121,7 +122,7 @@ def app_schema() -> dict[str, Json]:
         "required": ["name", "type"],
         "properties": {
             "name": {"type": "string", "maxLength": 128},
-            "type": {"enum": list(DESCRIPTORS)},
+            "type": {"anyOf": [{"enum": list(DESCRIPTORS)}, {"pattern": PATTERN}]},
             "config": {"type": ["object", "null"]},
             "dependsOn": names,
             "branches": {"type": "object"},

@@ -1,7 +1,9 @@
 """The table of all module types, and of known types of others."""
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from flowmesh.apps.catalog.access import API, AUTH, MIDDLEWARE
 from flowmesh.apps.catalog.data import DATABASE, OTHER_DATA, SECRETS, STORAGE
@@ -15,6 +17,7 @@ from flowmesh.apps.catalog.messaging import (
     SCHEDULING,
 )
 from flowmesh.apps.catalog.steps import ADDED_STEPS, MODULE_STEPS
+from flowmesh.contract.plugin_functions import PATTERN
 
 _GROUPS = (
     *(HTTP, MIDDLEWARE, AUTH, API, MACHINES, MESSAGING, DATABASE, MODULE_STEPS, OBSERVABILITY),
@@ -25,6 +28,16 @@ DESCRIPTORS: dict[str, Descriptor] = {each.type: each for group in _GROUPS for e
 
 STEPS: dict[str, Descriptor] = {each.type: each for each in (*MODULE_STEPS, *ADDED_STEPS)}
 """The step types of pipelines."""
+
+_PLUGIN: Final = Descriptor(
+    type="plugin:NAME",
+    build="modules.outbound.plugins:plugin",
+    label="Plugin",
+    text="A module type of an installed plugin.",
+    category="integration",
+    offers=("Component",),
+    open=True,
+)
 
 # Types of other programs that configurations in use name, by their beginning.
 _FOREIGN = {
@@ -38,6 +51,15 @@ _FOREIGN = {
     "step.deploy": "deploys programs",
     "environment.": "manages environments",
 }
+
+
+def descriptor_of(kind: str) -> Descriptor | None:
+    """Return the descriptor of a module type; None for an unknown one.
+
+    All types of plugins have the same one: the schemas of their configurations are those of the
+    plugins that are installed where an application runs.
+    """
+    return DESCRIPTORS.get(kind) or (_PLUGIN if re.fullmatch(PATTERN, kind) else None)
 
 
 def foreign_hint(kind: str) -> str:

@@ -7,7 +7,7 @@ Branches lead to the modules that they name; every other step leads to those tha
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from flowmesh.apps.catalog import DESCRIPTORS, nearest_names
+from flowmesh.apps.catalog import nearest_names
 from flowmesh.apps.document.findings import Findings, SourcePath
 from flowmesh.apps.document.limits import STEPS_MAX
 from flowmesh.apps.document.model import (
@@ -42,7 +42,7 @@ def is_step(module: ModuleSpec) -> bool:
 
 def _begins(module: ModuleSpec) -> bool:
     """Return whether a module of another type has requests or messages that begin a flow."""
-    return "Handler" in DESCRIPTORS[module.type].offers and not is_step(module)
+    return "Handler" in module.descriptor.offers and not is_step(module)
 
 
 def names_in(

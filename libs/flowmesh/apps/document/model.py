@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flowmesh.apps.catalog import Descriptor, descriptor_of
 from flowmesh.apps.document.findings import Findings, SourceFile, SourcePath
 from flowmesh.contract.json_value import Json
+from flowmesh.contract.plugin_functions import PREFIX, plugin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,12 @@ class ModuleSpec:
     depends_on: tuple[str, ...]
     branches: Mapping[str, str]
     at: SourcePath
+
+    @property
+    def descriptor(self) -> Descriptor:
+        found = descriptor_of(self.type)
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +171,9 @@ class AppDocument:
         for route in self.routes:
             if route.pipeline is not None:
                 yield route.pipeline
+
+
+def plugins_in(document: AppDocument) -> list[str]:
+    """Return the plugins whose module types an application has."""
+    types = {each.type for each in document.modules}
+    return sorted(plugin_of(each) for each in types if each.startswith(PREFIX))

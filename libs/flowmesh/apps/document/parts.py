@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flowmesh.apps.catalog import DESCRIPTORS, foreign_hint, nearest_names
+from flowmesh.apps.catalog import DESCRIPTORS, descriptor_of, foreign_hint, nearest_names
 from flowmesh.apps.document.configuration import configured, section_of
 from flowmesh.apps.document.findings import Findings, SourceFile, SourcePath
 from flowmesh.apps.document.flows import FlowReader, names_in
@@ -155,7 +155,7 @@ class PartsReader:
             if key not in _MODULE_KEYS:
                 message = f"a module has no key {key!r}{nearest_names(key, _MODULE_KEYS)}"
                 self._findings.warn("APP_KEY_UNKNOWN", message, at / key, at_key=True)
-        descriptor = DESCRIPTORS.get(kind) if isinstance(kind, str) else None
+        descriptor = descriptor_of(kind) if isinstance(kind, str) else None
         if descriptor is None:
             self._unknown_type(kind, at / "type" if "type" in raw else at)
             return
@@ -168,7 +168,7 @@ class PartsReader:
         templates = descriptor.category == "pipeline"
         self._modules[name] = ModuleSpec(
             name=name,
-            type=descriptor.type,
+            type=str(kind),
             config=configured(
                 descriptor, given, at / "config", self._findings, templates=templates
             ),

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from flowmesh.apps.catalog.retries import read_retry
 from flowmesh.apps.catalog.values import ValueMismatch
+from flowmesh.apps.components.plugins import PluginType
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.http.application import HttpApplication
 from flowmesh.apps.http.chain import Middleware
@@ -22,6 +23,8 @@ from flowmesh.egress.policy import OPEN, PUBLIC, Policy
 from flowmesh.errors import Invalid
 
 T = TypeVar("T")
+UNSUPPORTED = "APP_UNSUPPORTED"
+"""The reason of a part that is known, and does not run here."""
 
 
 async def _nothing() -> None:
@@ -79,6 +82,8 @@ class ModuleContext:
     # Returns the modules with a health check; complete when the application runs.
     checks: Callable[[], Mapping[str, Callable[[], Awaitable[str]]]]
     clock: Clock = field(default_factory=Clock)
+    # The module types of installed plugins by name; None without a host.
+    plugins: Mapping[str, PluginType] | None = None
 
     def operators(self) -> Middleware:
         """Return the middleware of routes for operators."""

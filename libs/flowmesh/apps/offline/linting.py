@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flowmesh.apps.catalog import DESCRIPTORS, key_form
+from flowmesh.apps.catalog import key_form
 from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.flows import texts_in
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
@@ -43,8 +43,8 @@ def _unused(document: AppDocument) -> Iterator[tuple[str, SourcePath]]:
     for route in document.routes:
         named |= {route.handler, *route.middlewares}
     for module in document.modules:
-        offers = set(DESCRIPTORS[module.type].offers)
-        only = len([m for m in document.modules if offers & set(DESCRIPTORS[m.type].offers)]) == 1
+        offers = set(module.descriptor.offers)
+        only = len([m for m in document.modules if offers & set(m.descriptor.offers)]) == 1
         if offers and offers <= _PASSIVE | {"Handler"} and offers & _PASSIVE:
             uses = module.name in named or any(n.startswith(f"{module.name}.") for n in named)
             if not uses and not (only and "Middleware" not in offers):
@@ -55,7 +55,7 @@ def _plain_secrets(document: AppDocument) -> Iterator[tuple[str, SourcePath]]:
     """Sensitive values that are written in the file."""
     for module in document.modules:
         raw = _raw_config(document, module)
-        sensitive = {key_form(f.key): f.key for f in DESCRIPTORS[module.type].fields if f.sensitive}
+        sensitive = {key_form(f.key): f.key for f in module.descriptor.fields if f.sensitive}
         for key, value in raw.items():
             known = sensitive.get(key_form(key))
             if known is None or not isinstance(value, str) or not value or "${" in value:

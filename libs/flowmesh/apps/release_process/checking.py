@@ -101,7 +101,7 @@ def _findings(begin: Begin) -> list[Placed]:
         document = load(path, loading_of(begin))
         if not leaves_bounds(document):
             log = LogHub(app=begin.app, write=lambda _line: None)
-            build(document, log=log, policy=policy_of(begin))
+            build(document, log=log, policy=policy_of(begin), plugins=begin.plugins)
     except FlowmeshError as error:
         causes = error.violations or (Violation(path.name, error.message, error.reason),)
         return [_unread(each, path.parent) for each in causes]

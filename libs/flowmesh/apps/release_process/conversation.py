@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 
 import orjson
 
+from flowmesh.apps.components.plugins import PluginType
 from flowmesh.contract.json_value import Json
 
 # A connection of a host carries at most so much before the end of a line.
@@ -48,6 +49,8 @@ class Begin:
     suite: Mapping[str, str] = field(default_factory=dict)
     # The variables whose values neither findings nor refusals show.
     hidden: Sequence[str] = ()
+    # The module types of plugins that the release may have.
+    plugins: Mapping[str, PluginType] = field(default_factory=dict)
     # The document is checked, and nothing is built for a start.
     check: bool = False
 
@@ -66,6 +69,8 @@ class Built:
 
     servers: list[WantedServer] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    # The plugins whose module types it has.
+    plugins: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +149,8 @@ def read(line: bytes) -> Message:
     """Return the message of a line."""
     fields: dict[str, Json] = orjson.loads(line)
     kind = _KINDS[fields.pop("kind")]
+    if kind is Begin:
+        fields["plugins"] = {name: PluginType(**each) for name, each in fields["plugins"].items()}
     if kind is Built:
         fields["servers"] = [WantedServer(**each) for each in fields["servers"]]
     if kind is Refused:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from flowmesh.apps.document.findings import refuse, where
 from flowmesh.apps.document.loading import load
+from flowmesh.apps.document.model import plugins_in
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.release_process.checking import (
     attach,
@@ -168,7 +169,13 @@ def built(begin: Begin, write: Callable[[bytes], None]) -> Application:
         refuse(document.findings.placed(document.files), document.files)
     log = LogHub(app=begin.app, write=write)
     log.mask((*begin.environment.values(), key_of(begin)))
-    return Application(document, log=log, policy=policy_of(begin), closed=begin.closed)
+    return Application(
+        document,
+        log=log,
+        policy=policy_of(begin),
+        closed=begin.closed,
+        plugins=begin.plugins,
+    )
 
 
 def _write(lines: bytes) -> None:
@@ -184,7 +191,11 @@ def _about(app: Application, mask: Callable[[str], str]) -> Built:
     ]
     files = app.built.document.files
     warnings = [f"{where(each, files)}: {each.message}" for each in app.findings if each.warning]
-    return Built(servers=servers, warnings=[mask(_short(each, app)) for each in warnings])
+    return Built(
+        servers=servers,
+        warnings=[mask(_short(each, app)) for each in warnings],
+        plugins=plugins_in(app.built.document),
+    )
 
 
 def _short(text: str, app: Application) -> str:

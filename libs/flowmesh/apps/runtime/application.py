@@ -5,10 +5,12 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from flowmesh.apps.components.plugins import PluginType
 from flowmesh.apps.document.findings import refuse
 from flowmesh.apps.document.model import AppDocument
 from flowmesh.apps.http.messages import Request, Response
 from flowmesh.apps.http.server import Listener
+from flowmesh.apps.modules.module import UNSUPPORTED
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import SUITE_MISSING
 from flowmesh.apps.runtime.building import LANGUAGE, Built, build
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 START_S = 30.0
 DRAIN_S = 25.0
-UNSUPPORTED = "APP_UNSUPPORTED"
 # Warnings of a check that prevent a start.
 BLOCKING = frozenset({UNSUPPORTED, LANGUAGE, SUITE_MISSING})
 
@@ -44,12 +45,14 @@ class Application:
         closed: bool = False,
         peers: Peers = ALONE,
         clock: Clock | None = None,
+        plugins: Mapping[str, PluginType] | None = None,
     ) -> None:
         """Build the application. Raises Invalid with all findings that prevent a start.
 
         `policy` has the addresses that it may call. `closed` says that this machine is shared
         with strangers: its own address opens no route of operators. `peers` are the applications
-        of this process, which links join; `clock` is one that tests move.
+        of this process, which links join; `clock` is one that tests move. `plugins` are the module
+        types of installed plugins, where a host runs it.
         """
         self._built = build(
             document,
@@ -59,6 +62,7 @@ class Application:
             closed=closed,
             peers=peers,
             clock=clock,
+            plugins=plugins,
         )
         self.findings: Sequence[Problem] = document.findings.placed(document.files)
         blocking = [e for e in self.findings if e.code in BLOCKING or not e.warning]

@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from flowmesh.apps.catalog import DESCRIPTORS
+from flowmesh.apps.components.plugins import PluginType
 from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.flows import is_step
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 from flowmesh.apps.document.parts import TRIGGER_KINDS, WORKFLOW_KINDS
 from flowmesh.apps.durable.suite import Suite
 from flowmesh.apps.modules.http_client import HttpClient
-from flowmesh.apps.modules.module import Build, Module, ModuleContext, Setting
+from flowmesh.apps.modules.module import UNSUPPORTED, Build, Module, ModuleContext, Setting
 from flowmesh.apps.observing.hub import Hub
 from flowmesh.apps.observing.logs import LogHub
 from flowmesh.apps.pipeline.compile import PipelineCompiler
@@ -38,8 +38,9 @@ from flowmesh.runtime.http.router import RouteConflict
 Check = Callable[[], Awaitable[str]]
 
 RUN_WORKFLOWS = frozenset({"http", *WORKFLOW_KINDS})
-# A source in another language stops a start; a check only warns of it.
 LANGUAGE = "COMPONENT_LANGUAGE"
+# Errors of builders that stop a start; a check only warns of them.
+_WARNED = frozenset({LANGUAGE, UNSUPPORTED})
 RUN_TRIGGERS = frozenset(TRIGGER_KINDS)
 
 
@@ -68,6 +69,7 @@ def build(
     closed: bool = False,
     peers: Peers = ALONE,
     clock: Clock | None = None,
+    plugins: Mapping[str, PluginType] | None = None,
 ) -> Built:
     """Build an application; everything that is wrong becomes a finding of the document."""
     wiring = Wiring(document)
@@ -81,8 +83,6 @@ def build(
     registry.put(HTTP_CLIENT, "", client)
     background = Background(log)
     registry.put(BACKGROUND, "", background)
-    modules: dict[str, Module] = {}
-    left_out: set[str] = set()
     checks: dict[str, Check] = {}
     context = ModuleContext(
         folder=document.folder,
@@ -95,19 +95,10 @@ def build(
         closed=closed,
         checks=lambda: checks,
         clock=clock or Clock(),
+        plugins=plugins,
     )
-    for name in plan.order:
-        partners = plan.partners.get(name, {}).values()
-        # Nothing is built on a partner that has findings.
-        stands = all(_base(document, each) not in left_out for each in partners)
-        module = _module(document, plan, name, context) if stands else None
-        if module is None:
-            left_out.add(name)
-            continue
-        modules[name] = module
-        if module.health is not None:
-            checks[name] = module.health
-        _offer(module, registry)
+    modules = _modules(document, plan, context)
+    checks |= {name: each.health for name, each in modules.items() if each.health is not None}
     _report_unsupported(document)
     durables = None
     if suite is not None:
@@ -130,6 +121,22 @@ def build(
     return Built(document, plan, modules, registry, programs, table, hub, log, background, client)
 
 
+def _modules(document: AppDocument, plan: Plan, context: ModuleContext) -> dict[str, Module]:
+    """Build the modules in the order of the plan; nothing is built on one that has findings."""
+    modules: dict[str, Module] = {}
+    left_out: set[str] = set()
+    for name in plan.order:
+        partners = plan.partners.get(name, {}).values()
+        stands = all(_base(document, each) not in left_out for each in partners)
+        module = _module(document, plan, name, context) if stands else None
+        if module is None:
+            left_out.add(name)
+        else:
+            modules[name] = module
+            _offer(module, context.registry)
+    return modules
+
+
 def _secrets(document: AppDocument) -> list[str]:
     return [
         *document.secrets,
@@ -138,12 +145,10 @@ def _secrets(document: AppDocument) -> list[str]:
 
 
 def _sensitive(document: AppDocument) -> list[str]:
-    from flowmesh.apps.catalog import DESCRIPTORS
-
     return [
         str(module.config[field.key])
         for module in document.modules
-        for field in DESCRIPTORS[module.type].fields
+        for field in module.descriptor.fields
         if field.sensitive and module.config.get(field.key)
     ]
 
@@ -157,12 +162,12 @@ def _module(document: AppDocument, plan: Plan, name: str, context: ModuleContext
         return None
     partners = plan.partners.get(name, {})
     try:
-        build: Build = DESCRIPTORS[spec.type].builder()
+        build: Build = spec.descriptor.builder()
         return build(Setting(spec=spec, context=context, partners=partners))
     except FlowmeshError as error:
         message = error.message.removeprefix(f"{name}: ")
-        if error.reason == LANGUAGE:
-            document.findings.warn(LANGUAGE, message, spec.at / "config")
+        if error.reason in _WARNED:
+            document.findings.warn(error.reason, message, spec.at / "config")
         else:
             document.findings.error(error.reason, message, spec.at / "config")
     except OSError as error:
@@ -198,16 +203,16 @@ def _report_unsupported(document: AppDocument) -> None:
     for workflow in document.workflows:
         if workflow.kind not in RUN_WORKFLOWS and len(workflow.config) > 1:
             message = f"workflow kind {workflow.kind} is known, but this version does not run it"
-            document.findings.warn("APP_UNSUPPORTED", message, workflow.at)
+            document.findings.warn(UNSUPPORTED, message, workflow.at)
     for trigger in document.triggers:
         if trigger.kind not in RUN_TRIGGERS:
             message = f"trigger kind {trigger.kind} is known, but this version does not run it"
-            document.findings.warn("APP_UNSUPPORTED", message, trigger.at)
+            document.findings.warn(UNSUPPORTED, message, trigger.at)
     for pipeline in document.pipelines:
         kind = str(pipeline.trigger.get("type") or "http")
         if kind not in RUN_TRIGGERS:
             message = f"trigger kind {kind} is known, but this version does not run it"
-            document.findings.warn("APP_UNSUPPORTED", message, pipeline.at / "trigger")
+            document.findings.warn(UNSUPPORTED, message, pipeline.at / "trigger")
 
 
 def _programs(

@@ -1,6 +1,6 @@
 """Checks of the references of routes, triggers and steps."""
 
-from flowmesh.apps.catalog import DESCRIPTORS, STEPS
+from flowmesh.apps.catalog import STEPS
 from flowmesh.apps.catalog.table import nearest_names
 from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, PipelineSpec, RouteSpec, StepSpec
@@ -55,7 +55,7 @@ def _check_route(route: RouteSpec, document: AppDocument, wiring: Wiring) -> Non
     if module is None and route.pipeline is None:
         message = f"there is no handler {route.handler!r}; its route answers 501"
         document.findings.warn("HANDLER_UNRESOLVED", message, route.at / "handler")
-    elif module is not None and "Handler" not in DESCRIPTORS[module.type].offers:
+    elif module is not None and "Handler" not in module.descriptor.offers:
         wiring.resolve("Handler", route.handler, route.at / "handler")
 
 

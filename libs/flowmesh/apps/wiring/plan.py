@@ -7,7 +7,7 @@ the nearest one in the chain of `dependsOn`; several candidates are an error wit
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flowmesh.apps.catalog import DESCRIPTORS, Need, nearest_names
+from flowmesh.apps.catalog import Need, nearest_names
 from flowmesh.apps.document.findings import SourcePath
 from flowmesh.apps.document.model import AppDocument, ModuleSpec
 
@@ -52,7 +52,7 @@ class Wiring:
             if not optional:
                 self._unknown(kind, name, at)
             return ""
-        offers = DESCRIPTORS[module.type].offers
+        offers = module.descriptor.offers
         if kind not in offers:
             what = ", ".join(offers) or "no service"
             message = f"{name!r} is {module.type}, which offers {what}, not {kind}"
@@ -67,7 +67,7 @@ class Wiring:
         offering = [
             each.name
             for each in self._modules.values()
-            if kind in DESCRIPTORS[each.type].offers and each is not module
+            if kind in each.descriptor.offers and each is not module
         ]
         if not offering:
             if not optional:
@@ -99,7 +99,7 @@ class Wiring:
                 self._edges[module.name][name] = None
 
     def _partners(self, module: ModuleSpec) -> dict[str, str]:
-        descriptor = DESCRIPTORS[module.type]
+        descriptor = module.descriptor
         found: dict[str, str] = {}
         needs = {need.key: need for need in descriptor.needs if need.key}
         for field in descriptor.fields:
@@ -141,7 +141,7 @@ class Wiring:
         seen, level = {module.name}, list(module.depends_on)
         while level:
             known = [self._modules[name] for name in level if name in self._modules]
-            found = [each.name for each in known if kind in DESCRIPTORS[each.type].offers]
+            found = [each.name for each in known if kind in each.descriptor.offers]
             if found:
                 return list(dict.fromkeys(found))
             seen.update(level)
@@ -166,7 +166,7 @@ class Wiring:
         self._findings.error("SERVICE_UNKNOWN", message + (near or self._candidates(kind)), at)
 
     def _candidates(self, kind: str) -> str:
-        names = [n for n, m in self._modules.items() if kind in DESCRIPTORS[m.type].offers]
+        names = [n for n, m in self._modules.items() if kind in m.descriptor.offers]
         return f"; {kind} is offered by {', '.join(names)}" if names else ""
 
     def _levels(self) -> tuple[tuple[str, ...], ...]:

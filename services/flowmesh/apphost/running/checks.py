@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flowmesh.apphost import limits
 from flowmesh.apphost.running.folders import Folders
+from flowmesh.apphost.running.module_types import ModuleTypes
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.apps.release_process.conversation import Begin, Placed
@@ -21,9 +22,11 @@ SuiteOf = Callable[[Key], Awaitable[Mapping[str, str]]]
 class Checks:
     """Runs few checks at a time; further ones wait, and are refused beyond a bound."""
 
-    def __init__(self, *, data_dir: Path, suite: SuiteOf, strangers: Strangers) -> None:
+    def __init__(
+        self, *, data_dir: Path, suite: SuiteOf, strangers: Strangers, module_types: ModuleTypes
+    ) -> None:
         self._root, self._suite = data_dir / "checks", suite
-        self._strangers = strangers
+        self._strangers, self._module_types = strangers, module_types
         self._slots = asyncio.Semaphore(limits.CHECKS_RUNNING)
         self._waiting = 0
 
@@ -75,6 +78,7 @@ class Checks:
                         egress_allow=self._strangers.allowed,
                         suite=await self._suite(key),
                         hidden=sorted(content.kept),
+                        plugins=await self._module_types.of(key, content),
                         check=True,
                     )
                 )

@@ -11,6 +11,7 @@ from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost import limits
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.log import AppLog
+from flowmesh.apphost.running.module_types import ModuleTypes
 from flowmesh.apphost.running.process import AppProcess
 from flowmesh.apphost.running.sockets import Sockets, addresses_of, moved
 from flowmesh.apphost.running.strangers import Strangers
@@ -57,6 +58,7 @@ class HostedApp:
         host: str,
         closed: bool,
         suites: Suites,
+        module_types: ModuleTypes,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -65,7 +67,7 @@ class HostedApp:
         self._store, self._contents, self._folders = store, contents, folders
         self._strangers = strangers
         self._closed = closed
-        self._suites = suites
+        self._suites, self._module_types = suites, module_types
         self._changed = changed
         self._clock = clock
         self._sockets = Sockets(host)
@@ -182,6 +184,7 @@ class HostedApp:
                     closed=self._closed,
                     suite=await self._suites.of(self.key, content, release),
                     hidden=sorted(content.environment),
+                    plugins=await self._module_types.of(self.key, content),
                 )
             )
             reserved = await self._store.ports(self.key)
@@ -194,6 +197,7 @@ class HostedApp:
                 pid=process.pid,
                 restarts=self._crashes.total,
                 warnings=built.warnings,
+                plugins=built.plugins,
                 problem=moved(built.servers, sockets, reserved),
             )
         except BaseException:

@@ -72,6 +72,18 @@ insert into ports (namespace, app, server, port)
 select :namespace, :app, server, port
 from unnest(:servers::text[], :ports::int[]) as p (server, port);
 
+-- name: free-plugins(namespace, app)!
+delete from plugins where namespace = :namespace and app = :app;
+
+-- name: use-plugins(namespace, app, plugins)!
+insert into plugins (namespace, app, plugin)
+select :namespace, :app, unnest(:plugins::text[]);
+
+-- name: apps-of-plugin(plugin, namespace)
+select namespace, app from plugins
+where plugin = :plugin and (:namespace = '' or namespace = :namespace)
+order by namespace, app;
+
 -- name: set-state(namespace, app, state, problem, addresses, pid, restarts)!
 update apps set state = :state, problem = :problem, addresses = :addresses, pid = :pid,
     restarts = :restarts, changed_at = now()

@@ -47,6 +47,11 @@ class AppStore:
         """Return the applications of all namespaces, with those that are being deleted."""
         return [AppRow.of(row) async for row in self._sql.all_apps(self._pool)]
 
+    async def apps_of_plugin(self, plugin: str, namespace: str = "") -> list[Key]:
+        """Return the applications that use a plugin; without a namespace, those of all."""
+        rows = self._sql.apps_of_plugin(self._pool, plugin=plugin, namespace=namespace)
+        return [(row["namespace"], row["app"]) async for row in rows]
+
     async def release(self, key: Key, release: int) -> ReleaseRow | None:
         row = await self._sql.release(self._pool, namespace=key[0], app=key[1], release=release)
         return row and ReleaseRow.of(row)
@@ -151,6 +156,7 @@ class AppStore:
         pid: int,
         restarts: int,
         warnings: Sequence[str],
+        plugins: Sequence[str],
         problem: str = "",
     ) -> None:
         """Record that a release serves in place of the one before it; its ports are its own now."""
@@ -166,6 +172,8 @@ class AppStore:
             await self._sql.free_ports(at, **of)
             ports = [int(each.rpartition(":")[2]) for each in addresses.values()]
             await self._sql.reserve_ports(at, **of, servers=list(addresses), ports=ports)
+            await self._sql.free_plugins(at, **of)
+            await self._sql.use_plugins(at, **of, plugins=list(plugins))
             running = pb.APP_STATE_RUNNING
             await self._set_state(at, of, running, problem, addresses, pid, restarts)
 

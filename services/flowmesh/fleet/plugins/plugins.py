@@ -31,6 +31,8 @@ from flowmesh.telemetry.export import VERSION
 
 _OWNER: Final = Owner(specs.OWNER)
 _NAMED_MAX: Final = 20
+# The users of plugins that no definition uses.
+_USERS: Final = {"login": "provider", "module-type": "application"}
 
 
 class Plugins:
@@ -86,6 +88,7 @@ class Plugins:
             digest=specs.digest_in(row),
             handler=found.handler,
             modules={} if is_known else found.modules,
+            module_type=specs.module_type_in(row),
         )
 
     async def page(self, namespace: str, name: str) -> str:
@@ -147,13 +150,13 @@ class Plugins:
         return await self.get(namespace, name)
 
     async def remove(self, namespace: str, name: str) -> None:
-        """Remove a plugin that no definition uses."""
+        """Remove a plugin that nothing uses."""
         row = await self._own(namespace, name)
         users = await self._usage.of(namespace, specs.manifest_in(row))
         if users:
             named = ", ".join(users[:_NAMED_MAX])
             more = f", and {len(users) - _NAMED_MAX} more" if len(users) > _NAMED_MAX else ""
-            noun = "provider" if specs.manifest_in(row).login else "definition"
+            noun = _USERS.get(specs.manifest_in(row).kind, "definition")
             text = f"{name} is used by {counted(len(users), noun)}: {named}{more}"
             raise WrongState("PLUGIN_IN_USE", text)
         await self._fleet.delete(namespace, row.spec, _OWNER, stop_agents=True)

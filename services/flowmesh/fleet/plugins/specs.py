@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from flowmesh.api.fleet.v1 import agent_pb2, plugin_pb2
+from flowmesh.api.fleet.v1 import agent_pb2, plugin_pb2, plugin_service_pb2
 from flowmesh.contract.json_value import Json
 from flowmesh.fleet.storage.records import SpecRow
 from flowmesh.plugins.computing import Function
@@ -111,8 +111,20 @@ def digest_in(row: SpecRow) -> str:
 
 
 def function_in(row: SpecRow) -> Function:
-    """Return the function of an installed plugin that only computes."""
+    """Return the function of an installed plugin that runs in a confined process."""
     return Function(manifest_in(row).computes, modules_in(row))
+
+
+def module_type_in(row: SpecRow) -> plugin_service_pb2.PluginModuleType | None:
+    """Return the module type of an installed plugin; None for another kind."""
+    found = manifest_in(row).module
+    if found is None:
+        return None
+    return plugin_service_pb2.PluginModuleType(
+        config_schema=msgspec.json.encode(found.config).decode(),
+        configuration=configuration_in(row),
+        connect=row.content.connections.endpoints,
+    )
 
 
 def page_in(row: SpecRow) -> str:

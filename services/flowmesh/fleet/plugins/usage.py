@@ -1,10 +1,11 @@
-"""The definitions and identity providers that use a plugin."""
+"""The definitions, applications and identity providers that use a plugin."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from flowmesh.api.apphost.v1.app_service_pb2 import ListAppsOfPluginRequest
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.identity.v1.provider_service_pb2 import ListProvidersOfPluginRequest
@@ -14,6 +15,7 @@ from flowmesh.fleet.plugins.specs import EVERYWHERE
 from flowmesh.plugins.manifest import Manifest
 
 if TYPE_CHECKING:
+    from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceAsyncStub
     from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceAsyncStub
     from flowmesh.api.identity.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
 
@@ -28,12 +30,15 @@ Uses = Callable[[Definition], bool]
 
 
 class Usage:
-    """Asks the definition service and the identity service."""
+    """Asks the definition service, the application host and the identity service."""
 
     def __init__(
-        self, definitions: "DefinitionServiceAsyncStub", providers: "ProviderServiceAsyncStub"
+        self,
+        definitions: "DefinitionServiceAsyncStub",
+        providers: "ProviderServiceAsyncStub",
+        apps: "AppServiceAsyncStub",
     ) -> None:
-        self._definitions, self._providers = definitions, providers
+        self._definitions, self._providers, self._apps = definitions, providers, apps
 
     async def of(self, namespace: str, manifest: Manifest) -> list[str]:
         """Return what uses a plugin, such as `task note`."""
@@ -41,6 +46,8 @@ class Usage:
             request = ListProvidersOfPluginRequest(plugin=manifest.name)
             found = await self._providers.ListProvidersOfPlugin(request)
             return [f"identity provider {each}" for each in found.provider_ids]
+        if manifest.module:
+            return await self._applications(namespace, manifest.name)
         uses = _uses(manifest)
         if namespace != EVERYWHERE:
             return await self._of(namespace, uses)
@@ -49,6 +56,17 @@ class Usage:
             f"{found} of {each}"
             for each in sorted(answer.namespaces)
             for found in await self._of(each, uses)
+        ]
+
+    async def _applications(self, namespace: str, plugin: str) -> list[str]:
+        shared = namespace == EVERYWHERE
+        request = ListAppsOfPluginRequest(
+            namespace="" if shared else namespace, plugin=plugin, all_projects=shared
+        )
+        found = (await self._apps.ListAppsOfPlugin(request)).apps
+        return [
+            f"application {each.app} of {each.namespace}" if shared else f"application {each.app}"
+            for each in found
         ]
 
     async def _of(self, namespace: str, uses: Uses) -> list[str]:

@@ -10,7 +10,7 @@ from flowmesh.gateway.bodies.envelopes import Envelope
 from flowmesh.jsontext import dump_json
 from flowmesh.records import Source
 
-KindWord = Literal["task", "connector", "format", "transform", "login", "panel"]
+KindWord = Literal["task", "connector", "module-type", "format", "transform", "login", "panel"]
 StateWord = Literal["starting", "ready", "went_back", "failed", "removing"]
 VersionText = Annotated[str, Meta(max_length=20, description="Empty is the newest.")]
 

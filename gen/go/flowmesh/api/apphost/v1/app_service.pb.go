@@ -1086,6 +1086,163 @@ func (x *GetReleaseResponse) GetDocument() string {
 	return ""
 }
 
+type ListAppsOfPluginRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Plugin    string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects   bool `protobuf:"varint,3,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAppsOfPluginRequest) Reset() {
+	*x = ListAppsOfPluginRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAppsOfPluginRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAppsOfPluginRequest) ProtoMessage() {}
+
+func (x *ListAppsOfPluginRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAppsOfPluginRequest.ProtoReflect.Descriptor instead.
+func (*ListAppsOfPluginRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListAppsOfPluginRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ListAppsOfPluginRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *ListAppsOfPluginRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
+type ListAppsOfPluginResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Apps          []*PluginApp           `protobuf:"bytes,1,rep,name=apps,proto3" json:"apps,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAppsOfPluginResponse) Reset() {
+	*x = ListAppsOfPluginResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAppsOfPluginResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAppsOfPluginResponse) ProtoMessage() {}
+
+func (x *ListAppsOfPluginResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAppsOfPluginResponse.ProtoReflect.Descriptor instead.
+func (*ListAppsOfPluginResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ListAppsOfPluginResponse) GetApps() []*PluginApp {
+	if x != nil {
+		return x.Apps
+	}
+	return nil
+}
+
+type PluginApp struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginApp) Reset() {
+	*x = PluginApp{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginApp) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginApp) ProtoMessage() {}
+
+func (x *PluginApp) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginApp.ProtoReflect.Descriptor instead.
+func (*PluginApp) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PluginApp) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *PluginApp) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
 type ReadAppLogRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -1104,7 +1261,7 @@ type ReadAppLogRequest struct {
 
 func (x *ReadAppLogRequest) Reset() {
 	*x = ReadAppLogRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1273,7 @@ func (x *ReadAppLogRequest) String() string {
 func (*ReadAppLogRequest) ProtoMessage() {}
 
 func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1286,7 @@ func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadAppLogRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ReadAppLogRequest) GetNamespace() string {
@@ -1183,7 +1340,7 @@ type ReadAppLogResponse struct {
 
 func (x *ReadAppLogResponse) Reset() {
 	*x = ReadAppLogResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1352,7 @@ func (x *ReadAppLogResponse) String() string {
 func (*ReadAppLogResponse) ProtoMessage() {}
 
 func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1365,7 @@ func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogResponse.ProtoReflect.Descriptor instead.
 func (*ReadAppLogResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ReadAppLogResponse) GetRecords() []*LogRecord {
@@ -1289,7 +1446,16 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\arelease\x18\x03 \x01(\rR\arelease\"l\n" +
 	"\x12GetReleaseResponse\x12:\n" +
 	"\arelease\x18\x01 \x01(\v2 .flowmesh.api.apphost.v1.ReleaseR\arelease\x12\x1a\n" +
-	"\bdocument\x18\x02 \x01(\tR\bdocument\"\xa1\x01\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\"r\n" +
+	"\x17ListAppsOfPluginRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12!\n" +
+	"\fall_projects\x18\x03 \x01(\bR\vallProjects\"R\n" +
+	"\x18ListAppsOfPluginResponse\x126\n" +
+	"\x04apps\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.PluginAppR\x04apps\";\n" +
+	"\tPluginApp\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\"\xa1\x01\n" +
 	"\x11ReadAppLogRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x14\n" +
@@ -1298,7 +1464,8 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tR\x04text\x12\x16\n" +
 	"\x06module\x18\x06 \x01(\tR\x06module\"R\n" +
 	"\x12ReadAppLogResponse\x12<\n" +
-	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xc0\t\n" +
+	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xc1\n" +
+	"\n" +
 	"\n" +
 	"AppService\x12l\n" +
 	"\tDeployApp\x12).flowmesh.api.apphost.v1.DeployAppRequest\x1a*.flowmesh.api.apphost.v1.DeployAppResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12p\n" +
@@ -1311,7 +1478,9 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x06GetApp\x12&.flowmesh.api.apphost.v1.GetAppRequest\x1a'.flowmesh.api.apphost.v1.GetAppResponse\"\x06\xea\xe0\x18\x02\b\x03\x12s\n" +
 	"\fListReleases\x12,.flowmesh.api.apphost.v1.ListReleasesRequest\x1a-.flowmesh.api.apphost.v1.ListReleasesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12m\n" +
 	"\n" +
-	"GetRelease\x12*.flowmesh.api.apphost.v1.GetReleaseRequest\x1a+.flowmesh.api.apphost.v1.GetReleaseResponse\"\x06\xea\xe0\x18\x02\b\x05\x12m\n" +
+	"GetRelease\x12*.flowmesh.api.apphost.v1.GetReleaseRequest\x1a+.flowmesh.api.apphost.v1.GetReleaseResponse\"\x06\xea\xe0\x18\x02\b\x05\x12\x7f\n" +
+	"\x10ListAppsOfPlugin\x120.flowmesh.api.apphost.v1.ListAppsOfPluginRequest\x1a1.flowmesh.api.apphost.v1.ListAppsOfPluginResponse\"\x06\xea\xe0\x18\x02\b\n" +
+	"\x12m\n" +
 	"\n" +
 	"ReadAppLog\x12*.flowmesh.api.apphost.v1.ReadAppLogRequest\x1a+.flowmesh.api.apphost.v1.ReadAppLogResponse\"\x06\xea\xe0\x18\x02\b\x03Bm\n" +
 	"\x1bdev.flowmesh.api.apphost.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/apphost/v1;apphostv1\xaa\x02\x17Flowmesh.Api.Apphost.V1b\x06proto3"
@@ -1328,80 +1497,86 @@ func file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescData
 }
 
-var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_flowmesh_api_apphost_v1_app_service_proto_goTypes = []any{
-	(*DeployAppRequest)(nil),     // 0: flowmesh.api.apphost.v1.DeployAppRequest
-	(*DeployAppResponse)(nil),    // 1: flowmesh.api.apphost.v1.DeployAppResponse
-	(*ValidateAppRequest)(nil),   // 2: flowmesh.api.apphost.v1.ValidateAppRequest
-	(*ValidateAppResponse)(nil),  // 3: flowmesh.api.apphost.v1.ValidateAppResponse
-	(*RollbackAppRequest)(nil),   // 4: flowmesh.api.apphost.v1.RollbackAppRequest
-	(*RollbackAppResponse)(nil),  // 5: flowmesh.api.apphost.v1.RollbackAppResponse
-	(*StartAppRequest)(nil),      // 6: flowmesh.api.apphost.v1.StartAppRequest
-	(*StartAppResponse)(nil),     // 7: flowmesh.api.apphost.v1.StartAppResponse
-	(*StopAppRequest)(nil),       // 8: flowmesh.api.apphost.v1.StopAppRequest
-	(*StopAppResponse)(nil),      // 9: flowmesh.api.apphost.v1.StopAppResponse
-	(*DeleteAppRequest)(nil),     // 10: flowmesh.api.apphost.v1.DeleteAppRequest
-	(*DeleteAppResponse)(nil),    // 11: flowmesh.api.apphost.v1.DeleteAppResponse
-	(*ListAppsRequest)(nil),      // 12: flowmesh.api.apphost.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),     // 13: flowmesh.api.apphost.v1.ListAppsResponse
-	(*GetAppRequest)(nil),        // 14: flowmesh.api.apphost.v1.GetAppRequest
-	(*GetAppResponse)(nil),       // 15: flowmesh.api.apphost.v1.GetAppResponse
-	(*ListReleasesRequest)(nil),  // 16: flowmesh.api.apphost.v1.ListReleasesRequest
-	(*ListReleasesResponse)(nil), // 17: flowmesh.api.apphost.v1.ListReleasesResponse
-	(*GetReleaseRequest)(nil),    // 18: flowmesh.api.apphost.v1.GetReleaseRequest
-	(*GetReleaseResponse)(nil),   // 19: flowmesh.api.apphost.v1.GetReleaseResponse
-	(*ReadAppLogRequest)(nil),    // 20: flowmesh.api.apphost.v1.ReadAppLogRequest
-	(*ReadAppLogResponse)(nil),   // 21: flowmesh.api.apphost.v1.ReadAppLogResponse
-	nil,                          // 22: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	nil,                          // 23: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
-	(*AppFile)(nil),              // 24: flowmesh.api.apphost.v1.AppFile
-	(*Release)(nil),              // 25: flowmesh.api.apphost.v1.Release
-	(*AppFinding)(nil),           // 26: flowmesh.api.apphost.v1.AppFinding
-	(*App)(nil),                  // 27: flowmesh.api.apphost.v1.App
-	(*LogRecord)(nil),            // 28: flowmesh.api.apphost.v1.LogRecord
+	(*DeployAppRequest)(nil),         // 0: flowmesh.api.apphost.v1.DeployAppRequest
+	(*DeployAppResponse)(nil),        // 1: flowmesh.api.apphost.v1.DeployAppResponse
+	(*ValidateAppRequest)(nil),       // 2: flowmesh.api.apphost.v1.ValidateAppRequest
+	(*ValidateAppResponse)(nil),      // 3: flowmesh.api.apphost.v1.ValidateAppResponse
+	(*RollbackAppRequest)(nil),       // 4: flowmesh.api.apphost.v1.RollbackAppRequest
+	(*RollbackAppResponse)(nil),      // 5: flowmesh.api.apphost.v1.RollbackAppResponse
+	(*StartAppRequest)(nil),          // 6: flowmesh.api.apphost.v1.StartAppRequest
+	(*StartAppResponse)(nil),         // 7: flowmesh.api.apphost.v1.StartAppResponse
+	(*StopAppRequest)(nil),           // 8: flowmesh.api.apphost.v1.StopAppRequest
+	(*StopAppResponse)(nil),          // 9: flowmesh.api.apphost.v1.StopAppResponse
+	(*DeleteAppRequest)(nil),         // 10: flowmesh.api.apphost.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),        // 11: flowmesh.api.apphost.v1.DeleteAppResponse
+	(*ListAppsRequest)(nil),          // 12: flowmesh.api.apphost.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),         // 13: flowmesh.api.apphost.v1.ListAppsResponse
+	(*GetAppRequest)(nil),            // 14: flowmesh.api.apphost.v1.GetAppRequest
+	(*GetAppResponse)(nil),           // 15: flowmesh.api.apphost.v1.GetAppResponse
+	(*ListReleasesRequest)(nil),      // 16: flowmesh.api.apphost.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil),     // 17: flowmesh.api.apphost.v1.ListReleasesResponse
+	(*GetReleaseRequest)(nil),        // 18: flowmesh.api.apphost.v1.GetReleaseRequest
+	(*GetReleaseResponse)(nil),       // 19: flowmesh.api.apphost.v1.GetReleaseResponse
+	(*ListAppsOfPluginRequest)(nil),  // 20: flowmesh.api.apphost.v1.ListAppsOfPluginRequest
+	(*ListAppsOfPluginResponse)(nil), // 21: flowmesh.api.apphost.v1.ListAppsOfPluginResponse
+	(*PluginApp)(nil),                // 22: flowmesh.api.apphost.v1.PluginApp
+	(*ReadAppLogRequest)(nil),        // 23: flowmesh.api.apphost.v1.ReadAppLogRequest
+	(*ReadAppLogResponse)(nil),       // 24: flowmesh.api.apphost.v1.ReadAppLogResponse
+	nil,                              // 25: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	nil,                              // 26: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	(*AppFile)(nil),                  // 27: flowmesh.api.apphost.v1.AppFile
+	(*Release)(nil),                  // 28: flowmesh.api.apphost.v1.Release
+	(*AppFinding)(nil),               // 29: flowmesh.api.apphost.v1.AppFinding
+	(*App)(nil),                      // 30: flowmesh.api.apphost.v1.App
+	(*LogRecord)(nil),                // 31: flowmesh.api.apphost.v1.LogRecord
 }
 var file_flowmesh_api_apphost_v1_app_service_proto_depIdxs = []int32{
-	24, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	22, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	25, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	24, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	23, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
-	26, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
-	25, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	27, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	27, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	27, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
-	27, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	25, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
-	25, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	28, // 13: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
-	0,  // 14: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
-	2,  // 15: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
-	4,  // 16: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
-	6,  // 17: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
-	8,  // 18: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
-	10, // 19: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
-	12, // 20: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
-	14, // 21: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
-	16, // 22: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
-	18, // 23: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
-	20, // 24: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
-	1,  // 25: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
-	3,  // 26: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
-	5,  // 27: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
-	7,  // 28: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
-	9,  // 29: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
-	11, // 30: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
-	13, // 31: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
-	15, // 32: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
-	17, // 33: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
-	19, // 34: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
-	21, // 35: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
-	25, // [25:36] is the sub-list for method output_type
-	14, // [14:25] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	27, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	25, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	28, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	27, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	26, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	29, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
+	28, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	30, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	30, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	30, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
+	30, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	28, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
+	28, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	22, // 13: flowmesh.api.apphost.v1.ListAppsOfPluginResponse.apps:type_name -> flowmesh.api.apphost.v1.PluginApp
+	31, // 14: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
+	0,  // 15: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
+	2,  // 16: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
+	4,  // 17: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
+	6,  // 18: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
+	8,  // 19: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
+	10, // 20: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
+	12, // 21: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
+	14, // 22: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
+	16, // 23: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
+	18, // 24: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
+	20, // 25: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:input_type -> flowmesh.api.apphost.v1.ListAppsOfPluginRequest
+	23, // 26: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
+	1,  // 27: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
+	3,  // 28: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
+	5,  // 29: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
+	7,  // 30: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
+	9,  // 31: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
+	11, // 32: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
+	13, // 33: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
+	15, // 34: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
+	17, // 35: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
+	19, // 36: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
+	21, // 37: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:output_type -> flowmesh.api.apphost.v1.ListAppsOfPluginResponse
+	24, // 38: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
+	27, // [27:39] is the sub-list for method output_type
+	15, // [15:27] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_apphost_v1_app_service_proto_init() }
@@ -1416,7 +1591,7 @@ func file_flowmesh_api_apphost_v1_app_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc), len(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

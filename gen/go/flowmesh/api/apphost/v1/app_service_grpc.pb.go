@@ -19,17 +19,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AppService_DeployApp_FullMethodName    = "/flowmesh.api.apphost.v1.AppService/DeployApp"
-	AppService_ValidateApp_FullMethodName  = "/flowmesh.api.apphost.v1.AppService/ValidateApp"
-	AppService_RollbackApp_FullMethodName  = "/flowmesh.api.apphost.v1.AppService/RollbackApp"
-	AppService_StartApp_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/StartApp"
-	AppService_StopApp_FullMethodName      = "/flowmesh.api.apphost.v1.AppService/StopApp"
-	AppService_DeleteApp_FullMethodName    = "/flowmesh.api.apphost.v1.AppService/DeleteApp"
-	AppService_ListApps_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/ListApps"
-	AppService_GetApp_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/GetApp"
-	AppService_ListReleases_FullMethodName = "/flowmesh.api.apphost.v1.AppService/ListReleases"
-	AppService_GetRelease_FullMethodName   = "/flowmesh.api.apphost.v1.AppService/GetRelease"
-	AppService_ReadAppLog_FullMethodName   = "/flowmesh.api.apphost.v1.AppService/ReadAppLog"
+	AppService_DeployApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/DeployApp"
+	AppService_ValidateApp_FullMethodName      = "/flowmesh.api.apphost.v1.AppService/ValidateApp"
+	AppService_RollbackApp_FullMethodName      = "/flowmesh.api.apphost.v1.AppService/RollbackApp"
+	AppService_StartApp_FullMethodName         = "/flowmesh.api.apphost.v1.AppService/StartApp"
+	AppService_StopApp_FullMethodName          = "/flowmesh.api.apphost.v1.AppService/StopApp"
+	AppService_DeleteApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/DeleteApp"
+	AppService_ListApps_FullMethodName         = "/flowmesh.api.apphost.v1.AppService/ListApps"
+	AppService_GetApp_FullMethodName           = "/flowmesh.api.apphost.v1.AppService/GetApp"
+	AppService_ListReleases_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/ListReleases"
+	AppService_GetRelease_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/GetRelease"
+	AppService_ListAppsOfPlugin_FullMethodName = "/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin"
+	AppService_ReadAppLog_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/ReadAppLog"
 )
 
 // AppServiceClient is the client API for AppService service.
@@ -91,6 +92,8 @@ type AppServiceClient interface {
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
 	GetRelease(ctx context.Context, in *GetReleaseRequest, opts ...grpc.CallOption) (*GetReleaseResponse, error)
+	// Returns the applications whose serving release has modules of a plugin.
+	ListAppsOfPlugin(ctx context.Context, in *ListAppsOfPluginRequest, opts ...grpc.CallOption) (*ListAppsOfPluginResponse, error)
 	// Returns the last records of the log that match, oldest first.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
@@ -206,6 +209,16 @@ func (c *appServiceClient) GetRelease(ctx context.Context, in *GetReleaseRequest
 	return out, nil
 }
 
+func (c *appServiceClient) ListAppsOfPlugin(ctx context.Context, in *ListAppsOfPluginRequest, opts ...grpc.CallOption) (*ListAppsOfPluginResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAppsOfPluginResponse)
+	err := c.cc.Invoke(ctx, AppService_ListAppsOfPlugin_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) ReadAppLog(ctx context.Context, in *ReadAppLogRequest, opts ...grpc.CallOption) (*ReadAppLogResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReadAppLogResponse)
@@ -275,6 +288,8 @@ type AppServiceServer interface {
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
 	GetRelease(context.Context, *GetReleaseRequest) (*GetReleaseResponse, error)
+	// Returns the applications whose serving release has modules of a plugin.
+	ListAppsOfPlugin(context.Context, *ListAppsOfPluginRequest) (*ListAppsOfPluginResponse, error)
 	// Returns the last records of the log that match, oldest first.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
@@ -319,6 +334,9 @@ func (UnimplementedAppServiceServer) ListReleases(context.Context, *ListReleases
 }
 func (UnimplementedAppServiceServer) GetRelease(context.Context, *GetReleaseRequest) (*GetReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRelease not implemented")
+}
+func (UnimplementedAppServiceServer) ListAppsOfPlugin(context.Context, *ListAppsOfPluginRequest) (*ListAppsOfPluginResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAppsOfPlugin not implemented")
 }
 func (UnimplementedAppServiceServer) ReadAppLog(context.Context, *ReadAppLogRequest) (*ReadAppLogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadAppLog not implemented")
@@ -524,6 +542,24 @@ func _AppService_GetRelease_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_ListAppsOfPlugin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAppsOfPluginRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).ListAppsOfPlugin(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_ListAppsOfPlugin_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).ListAppsOfPlugin(ctx, req.(*ListAppsOfPluginRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_ReadAppLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReadAppLogRequest)
 	if err := dec(in); err != nil {
@@ -588,6 +624,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRelease",
 			Handler:    _AppService_GetRelease_Handler,
+		},
+		{
+			MethodName: "ListAppsOfPlugin",
+			Handler:    _AppService_ListAppsOfPlugin_Handler,
 		},
 		{
 			MethodName: "ReadAppLog",

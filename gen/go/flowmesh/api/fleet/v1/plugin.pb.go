@@ -87,7 +87,7 @@ type CataloguePlugin struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Name    string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Version string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
-	// `task`, `connector`, `format`, `transform`, `login` or `panel`.
+	// `task`, `connector`, `module-type`, `format`, `transform`, `login` or `panel`.
 	Kind    string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	Summary string `protobuf:"bytes,4,opt,name=summary,proto3" json:"summary,omitempty"`
 	// Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all.

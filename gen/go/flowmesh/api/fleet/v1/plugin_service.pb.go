@@ -582,7 +582,9 @@ type GetPluginFunctionResponse struct {
 	// As `module:function`.
 	Handler string `protobuf:"bytes,2,opt,name=handler,proto3" json:"handler,omitempty"`
 	// Texts of the wheel by path; empty if the caller has those of this digest.
-	Modules       map[string]string `protobuf:"bytes,3,rep,name=modules,proto3" json:"modules,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Modules map[string]string `protobuf:"bytes,3,rep,name=modules,proto3" json:"modules,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Set if the kind is `module-type`.
+	ModuleType    *PluginModuleType `protobuf:"bytes,4,opt,name=module_type,json=moduleType,proto3" json:"module_type,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -638,6 +640,77 @@ func (x *GetPluginFunctionResponse) GetModules() map[string]string {
 	return nil
 }
 
+func (x *GetPluginFunctionResponse) GetModuleType() *PluginModuleType {
+	if x != nil {
+		return x.ModuleType
+	}
+	return nil
+}
+
+// A type of modules of applications.
+type PluginModuleType struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// JSON Schema of the configuration of a module, as JSON.
+	ConfigSchema string `protobuf:"bytes,1,opt,name=config_schema,json=configSchema,proto3" json:"config_schema,omitempty"`
+	// The configuration of the plugin, as JSON.
+	Configuration string `protobuf:"bytes,2,opt,name=configuration,proto3" json:"configuration,omitempty"`
+	// Endpoints that its modules may call, as `host:port`.
+	Connect       []string `protobuf:"bytes,3,rep,name=connect,proto3" json:"connect,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginModuleType) Reset() {
+	*x = PluginModuleType{}
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginModuleType) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginModuleType) ProtoMessage() {}
+
+func (x *PluginModuleType) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginModuleType.ProtoReflect.Descriptor instead.
+func (*PluginModuleType) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *PluginModuleType) GetConfigSchema() string {
+	if x != nil {
+		return x.ConfigSchema
+	}
+	return ""
+}
+
+func (x *PluginModuleType) GetConfiguration() string {
+	if x != nil {
+		return x.Configuration
+	}
+	return ""
+}
+
+func (x *PluginModuleType) GetConnect() []string {
+	if x != nil {
+		return x.Connect
+	}
+	return nil
+}
+
 type InstallPluginRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -656,7 +729,7 @@ type InstallPluginRequest struct {
 
 func (x *InstallPluginRequest) Reset() {
 	*x = InstallPluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +741,7 @@ func (x *InstallPluginRequest) String() string {
 func (*InstallPluginRequest) ProtoMessage() {}
 
 func (x *InstallPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[12]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +754,7 @@ func (x *InstallPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPluginRequest.ProtoReflect.Descriptor instead.
 func (*InstallPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{12}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *InstallPluginRequest) GetNamespace() string {
@@ -735,7 +808,7 @@ type InstallPluginResponse struct {
 
 func (x *InstallPluginResponse) Reset() {
 	*x = InstallPluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -747,7 +820,7 @@ func (x *InstallPluginResponse) String() string {
 func (*InstallPluginResponse) ProtoMessage() {}
 
 func (x *InstallPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[13]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -760,7 +833,7 @@ func (x *InstallPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InstallPluginResponse.ProtoReflect.Descriptor instead.
 func (*InstallPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{13}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *InstallPluginResponse) GetPlugin() *Plugin {
@@ -785,7 +858,7 @@ type ConfigurePluginRequest struct {
 
 func (x *ConfigurePluginRequest) Reset() {
 	*x = ConfigurePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -797,7 +870,7 @@ func (x *ConfigurePluginRequest) String() string {
 func (*ConfigurePluginRequest) ProtoMessage() {}
 
 func (x *ConfigurePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[14]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -810,7 +883,7 @@ func (x *ConfigurePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigurePluginRequest.ProtoReflect.Descriptor instead.
 func (*ConfigurePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{14}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ConfigurePluginRequest) GetNamespace() string {
@@ -857,7 +930,7 @@ type ConfigurePluginResponse struct {
 
 func (x *ConfigurePluginResponse) Reset() {
 	*x = ConfigurePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +942,7 @@ func (x *ConfigurePluginResponse) String() string {
 func (*ConfigurePluginResponse) ProtoMessage() {}
 
 func (x *ConfigurePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[15]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +955,7 @@ func (x *ConfigurePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConfigurePluginResponse.ProtoReflect.Descriptor instead.
 func (*ConfigurePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{15}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ConfigurePluginResponse) GetPlugin() *Plugin {
@@ -907,7 +980,7 @@ type UpgradePluginRequest struct {
 
 func (x *UpgradePluginRequest) Reset() {
 	*x = UpgradePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +992,7 @@ func (x *UpgradePluginRequest) String() string {
 func (*UpgradePluginRequest) ProtoMessage() {}
 
 func (x *UpgradePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[16]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1005,7 @@ func (x *UpgradePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradePluginRequest.ProtoReflect.Descriptor instead.
 func (*UpgradePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{16}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UpgradePluginRequest) GetNamespace() string {
@@ -979,7 +1052,7 @@ type UpgradePluginResponse struct {
 
 func (x *UpgradePluginResponse) Reset() {
 	*x = UpgradePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -991,7 +1064,7 @@ func (x *UpgradePluginResponse) String() string {
 func (*UpgradePluginResponse) ProtoMessage() {}
 
 func (x *UpgradePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[17]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1004,7 +1077,7 @@ func (x *UpgradePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpgradePluginResponse.ProtoReflect.Descriptor instead.
 func (*UpgradePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{17}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpgradePluginResponse) GetPlugin() *Plugin {
@@ -1027,7 +1100,7 @@ type PinPluginRequest struct {
 
 func (x *PinPluginRequest) Reset() {
 	*x = PinPluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1039,7 +1112,7 @@ func (x *PinPluginRequest) String() string {
 func (*PinPluginRequest) ProtoMessage() {}
 
 func (x *PinPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[18]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1052,7 +1125,7 @@ func (x *PinPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinPluginRequest.ProtoReflect.Descriptor instead.
 func (*PinPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{18}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *PinPluginRequest) GetNamespace() string {
@@ -1092,7 +1165,7 @@ type PinPluginResponse struct {
 
 func (x *PinPluginResponse) Reset() {
 	*x = PinPluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1177,7 @@ func (x *PinPluginResponse) String() string {
 func (*PinPluginResponse) ProtoMessage() {}
 
 func (x *PinPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[19]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1190,7 @@ func (x *PinPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PinPluginResponse.ProtoReflect.Descriptor instead.
 func (*PinPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{19}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *PinPluginResponse) GetPlugin() *Plugin {
@@ -1139,7 +1212,7 @@ type RemovePluginRequest struct {
 
 func (x *RemovePluginRequest) Reset() {
 	*x = RemovePluginRequest{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1224,7 @@ func (x *RemovePluginRequest) String() string {
 func (*RemovePluginRequest) ProtoMessage() {}
 
 func (x *RemovePluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1237,7 @@ func (x *RemovePluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePluginRequest.ProtoReflect.Descriptor instead.
 func (*RemovePluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RemovePluginRequest) GetNamespace() string {
@@ -1196,7 +1269,7 @@ type RemovePluginResponse struct {
 
 func (x *RemovePluginResponse) Reset() {
 	*x = RemovePluginResponse{}
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1281,7 @@ func (x *RemovePluginResponse) String() string {
 func (*RemovePluginResponse) ProtoMessage() {}
 
 func (x *RemovePluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1294,7 @@ func (x *RemovePluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemovePluginResponse.ProtoReflect.Descriptor instead.
 func (*RemovePluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP(), []int{22}
 }
 
 var File_flowmesh_api_fleet_v1_plugin_service_proto protoreflect.FileDescriptor
@@ -1258,14 +1331,20 @@ const file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest\"\xe2\x01\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\"\xac\x02\n" +
 	"\x19GetPluginFunctionResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x18\n" +
 	"\ahandler\x18\x02 \x01(\tR\ahandler\x12W\n" +
-	"\amodules\x18\x03 \x03(\v2=.flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntryR\amodules\x1a:\n" +
+	"\amodules\x18\x03 \x03(\v2=.flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntryR\amodules\x12H\n" +
+	"\vmodule_type\x18\x04 \x01(\v2'.flowmesh.api.fleet.v1.PluginModuleTypeR\n" +
+	"moduleType\x1a:\n" +
 	"\fModulesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc7\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"w\n" +
+	"\x10PluginModuleType\x12#\n" +
+	"\rconfig_schema\x18\x01 \x01(\tR\fconfigSchema\x12$\n" +
+	"\rconfiguration\x18\x02 \x01(\tR\rconfiguration\x12\x18\n" +
+	"\aconnect\x18\x03 \x03(\tR\aconnect\"\xc7\x01\n" +
 	"\x14InstallPluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
@@ -1330,7 +1409,7 @@ func file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_fleet_v1_plugin_service_proto_rawDescData
 }
 
-var file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_flowmesh_api_fleet_v1_plugin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_flowmesh_api_fleet_v1_plugin_service_proto_goTypes = []any{
 	(*SearchPluginsRequest)(nil),      // 0: flowmesh.api.fleet.v1.SearchPluginsRequest
 	(*SearchPluginsResponse)(nil),     // 1: flowmesh.api.fleet.v1.SearchPluginsResponse
@@ -1344,56 +1423,58 @@ var file_flowmesh_api_fleet_v1_plugin_service_proto_goTypes = []any{
 	(*ReadTextResponse)(nil),          // 9: flowmesh.api.fleet.v1.ReadTextResponse
 	(*GetPluginFunctionRequest)(nil),  // 10: flowmesh.api.fleet.v1.GetPluginFunctionRequest
 	(*GetPluginFunctionResponse)(nil), // 11: flowmesh.api.fleet.v1.GetPluginFunctionResponse
-	(*InstallPluginRequest)(nil),      // 12: flowmesh.api.fleet.v1.InstallPluginRequest
-	(*InstallPluginResponse)(nil),     // 13: flowmesh.api.fleet.v1.InstallPluginResponse
-	(*ConfigurePluginRequest)(nil),    // 14: flowmesh.api.fleet.v1.ConfigurePluginRequest
-	(*ConfigurePluginResponse)(nil),   // 15: flowmesh.api.fleet.v1.ConfigurePluginResponse
-	(*UpgradePluginRequest)(nil),      // 16: flowmesh.api.fleet.v1.UpgradePluginRequest
-	(*UpgradePluginResponse)(nil),     // 17: flowmesh.api.fleet.v1.UpgradePluginResponse
-	(*PinPluginRequest)(nil),          // 18: flowmesh.api.fleet.v1.PinPluginRequest
-	(*PinPluginResponse)(nil),         // 19: flowmesh.api.fleet.v1.PinPluginResponse
-	(*RemovePluginRequest)(nil),       // 20: flowmesh.api.fleet.v1.RemovePluginRequest
-	(*RemovePluginResponse)(nil),      // 21: flowmesh.api.fleet.v1.RemovePluginResponse
-	nil,                               // 22: flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntry
-	(*CataloguePlugin)(nil),           // 23: flowmesh.api.fleet.v1.CataloguePlugin
-	(*Plugin)(nil),                    // 24: flowmesh.api.fleet.v1.Plugin
+	(*PluginModuleType)(nil),          // 12: flowmesh.api.fleet.v1.PluginModuleType
+	(*InstallPluginRequest)(nil),      // 13: flowmesh.api.fleet.v1.InstallPluginRequest
+	(*InstallPluginResponse)(nil),     // 14: flowmesh.api.fleet.v1.InstallPluginResponse
+	(*ConfigurePluginRequest)(nil),    // 15: flowmesh.api.fleet.v1.ConfigurePluginRequest
+	(*ConfigurePluginResponse)(nil),   // 16: flowmesh.api.fleet.v1.ConfigurePluginResponse
+	(*UpgradePluginRequest)(nil),      // 17: flowmesh.api.fleet.v1.UpgradePluginRequest
+	(*UpgradePluginResponse)(nil),     // 18: flowmesh.api.fleet.v1.UpgradePluginResponse
+	(*PinPluginRequest)(nil),          // 19: flowmesh.api.fleet.v1.PinPluginRequest
+	(*PinPluginResponse)(nil),         // 20: flowmesh.api.fleet.v1.PinPluginResponse
+	(*RemovePluginRequest)(nil),       // 21: flowmesh.api.fleet.v1.RemovePluginRequest
+	(*RemovePluginResponse)(nil),      // 22: flowmesh.api.fleet.v1.RemovePluginResponse
+	nil,                               // 23: flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntry
+	(*CataloguePlugin)(nil),           // 24: flowmesh.api.fleet.v1.CataloguePlugin
+	(*Plugin)(nil),                    // 25: flowmesh.api.fleet.v1.Plugin
 }
 var file_flowmesh_api_fleet_v1_plugin_service_proto_depIdxs = []int32{
-	23, // 0: flowmesh.api.fleet.v1.SearchPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.CataloguePlugin
-	24, // 1: flowmesh.api.fleet.v1.ListPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.Plugin
-	24, // 2: flowmesh.api.fleet.v1.GetPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	22, // 3: flowmesh.api.fleet.v1.GetPluginFunctionResponse.modules:type_name -> flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntry
-	24, // 4: flowmesh.api.fleet.v1.InstallPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	24, // 5: flowmesh.api.fleet.v1.ConfigurePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	24, // 6: flowmesh.api.fleet.v1.UpgradePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	24, // 7: flowmesh.api.fleet.v1.PinPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
-	0,  // 8: flowmesh.api.fleet.v1.PluginService.SearchPlugins:input_type -> flowmesh.api.fleet.v1.SearchPluginsRequest
-	2,  // 9: flowmesh.api.fleet.v1.PluginService.ListPlugins:input_type -> flowmesh.api.fleet.v1.ListPluginsRequest
-	4,  // 10: flowmesh.api.fleet.v1.PluginService.GetPlugin:input_type -> flowmesh.api.fleet.v1.GetPluginRequest
-	6,  // 11: flowmesh.api.fleet.v1.PluginService.GetPluginPage:input_type -> flowmesh.api.fleet.v1.GetPluginPageRequest
-	8,  // 12: flowmesh.api.fleet.v1.PluginService.ReadText:input_type -> flowmesh.api.fleet.v1.ReadTextRequest
-	10, // 13: flowmesh.api.fleet.v1.PluginService.GetPluginFunction:input_type -> flowmesh.api.fleet.v1.GetPluginFunctionRequest
-	12, // 14: flowmesh.api.fleet.v1.PluginService.InstallPlugin:input_type -> flowmesh.api.fleet.v1.InstallPluginRequest
-	14, // 15: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:input_type -> flowmesh.api.fleet.v1.ConfigurePluginRequest
-	16, // 16: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:input_type -> flowmesh.api.fleet.v1.UpgradePluginRequest
-	18, // 17: flowmesh.api.fleet.v1.PluginService.PinPlugin:input_type -> flowmesh.api.fleet.v1.PinPluginRequest
-	20, // 18: flowmesh.api.fleet.v1.PluginService.RemovePlugin:input_type -> flowmesh.api.fleet.v1.RemovePluginRequest
-	1,  // 19: flowmesh.api.fleet.v1.PluginService.SearchPlugins:output_type -> flowmesh.api.fleet.v1.SearchPluginsResponse
-	3,  // 20: flowmesh.api.fleet.v1.PluginService.ListPlugins:output_type -> flowmesh.api.fleet.v1.ListPluginsResponse
-	5,  // 21: flowmesh.api.fleet.v1.PluginService.GetPlugin:output_type -> flowmesh.api.fleet.v1.GetPluginResponse
-	7,  // 22: flowmesh.api.fleet.v1.PluginService.GetPluginPage:output_type -> flowmesh.api.fleet.v1.GetPluginPageResponse
-	9,  // 23: flowmesh.api.fleet.v1.PluginService.ReadText:output_type -> flowmesh.api.fleet.v1.ReadTextResponse
-	11, // 24: flowmesh.api.fleet.v1.PluginService.GetPluginFunction:output_type -> flowmesh.api.fleet.v1.GetPluginFunctionResponse
-	13, // 25: flowmesh.api.fleet.v1.PluginService.InstallPlugin:output_type -> flowmesh.api.fleet.v1.InstallPluginResponse
-	15, // 26: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:output_type -> flowmesh.api.fleet.v1.ConfigurePluginResponse
-	17, // 27: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:output_type -> flowmesh.api.fleet.v1.UpgradePluginResponse
-	19, // 28: flowmesh.api.fleet.v1.PluginService.PinPlugin:output_type -> flowmesh.api.fleet.v1.PinPluginResponse
-	21, // 29: flowmesh.api.fleet.v1.PluginService.RemovePlugin:output_type -> flowmesh.api.fleet.v1.RemovePluginResponse
-	19, // [19:30] is the sub-list for method output_type
-	8,  // [8:19] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	24, // 0: flowmesh.api.fleet.v1.SearchPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.CataloguePlugin
+	25, // 1: flowmesh.api.fleet.v1.ListPluginsResponse.plugins:type_name -> flowmesh.api.fleet.v1.Plugin
+	25, // 2: flowmesh.api.fleet.v1.GetPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	23, // 3: flowmesh.api.fleet.v1.GetPluginFunctionResponse.modules:type_name -> flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntry
+	12, // 4: flowmesh.api.fleet.v1.GetPluginFunctionResponse.module_type:type_name -> flowmesh.api.fleet.v1.PluginModuleType
+	25, // 5: flowmesh.api.fleet.v1.InstallPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	25, // 6: flowmesh.api.fleet.v1.ConfigurePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	25, // 7: flowmesh.api.fleet.v1.UpgradePluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	25, // 8: flowmesh.api.fleet.v1.PinPluginResponse.plugin:type_name -> flowmesh.api.fleet.v1.Plugin
+	0,  // 9: flowmesh.api.fleet.v1.PluginService.SearchPlugins:input_type -> flowmesh.api.fleet.v1.SearchPluginsRequest
+	2,  // 10: flowmesh.api.fleet.v1.PluginService.ListPlugins:input_type -> flowmesh.api.fleet.v1.ListPluginsRequest
+	4,  // 11: flowmesh.api.fleet.v1.PluginService.GetPlugin:input_type -> flowmesh.api.fleet.v1.GetPluginRequest
+	6,  // 12: flowmesh.api.fleet.v1.PluginService.GetPluginPage:input_type -> flowmesh.api.fleet.v1.GetPluginPageRequest
+	8,  // 13: flowmesh.api.fleet.v1.PluginService.ReadText:input_type -> flowmesh.api.fleet.v1.ReadTextRequest
+	10, // 14: flowmesh.api.fleet.v1.PluginService.GetPluginFunction:input_type -> flowmesh.api.fleet.v1.GetPluginFunctionRequest
+	13, // 15: flowmesh.api.fleet.v1.PluginService.InstallPlugin:input_type -> flowmesh.api.fleet.v1.InstallPluginRequest
+	15, // 16: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:input_type -> flowmesh.api.fleet.v1.ConfigurePluginRequest
+	17, // 17: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:input_type -> flowmesh.api.fleet.v1.UpgradePluginRequest
+	19, // 18: flowmesh.api.fleet.v1.PluginService.PinPlugin:input_type -> flowmesh.api.fleet.v1.PinPluginRequest
+	21, // 19: flowmesh.api.fleet.v1.PluginService.RemovePlugin:input_type -> flowmesh.api.fleet.v1.RemovePluginRequest
+	1,  // 20: flowmesh.api.fleet.v1.PluginService.SearchPlugins:output_type -> flowmesh.api.fleet.v1.SearchPluginsResponse
+	3,  // 21: flowmesh.api.fleet.v1.PluginService.ListPlugins:output_type -> flowmesh.api.fleet.v1.ListPluginsResponse
+	5,  // 22: flowmesh.api.fleet.v1.PluginService.GetPlugin:output_type -> flowmesh.api.fleet.v1.GetPluginResponse
+	7,  // 23: flowmesh.api.fleet.v1.PluginService.GetPluginPage:output_type -> flowmesh.api.fleet.v1.GetPluginPageResponse
+	9,  // 24: flowmesh.api.fleet.v1.PluginService.ReadText:output_type -> flowmesh.api.fleet.v1.ReadTextResponse
+	11, // 25: flowmesh.api.fleet.v1.PluginService.GetPluginFunction:output_type -> flowmesh.api.fleet.v1.GetPluginFunctionResponse
+	14, // 26: flowmesh.api.fleet.v1.PluginService.InstallPlugin:output_type -> flowmesh.api.fleet.v1.InstallPluginResponse
+	16, // 27: flowmesh.api.fleet.v1.PluginService.ConfigurePlugin:output_type -> flowmesh.api.fleet.v1.ConfigurePluginResponse
+	18, // 28: flowmesh.api.fleet.v1.PluginService.UpgradePlugin:output_type -> flowmesh.api.fleet.v1.UpgradePluginResponse
+	20, // 29: flowmesh.api.fleet.v1.PluginService.PinPlugin:output_type -> flowmesh.api.fleet.v1.PinPluginResponse
+	22, // 30: flowmesh.api.fleet.v1.PluginService.RemovePlugin:output_type -> flowmesh.api.fleet.v1.RemovePluginResponse
+	20, // [20:31] is the sub-list for method output_type
+	9,  // [9:20] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_fleet_v1_plugin_service_proto_init() }
@@ -1408,7 +1489,7 @@ func file_flowmesh_api_fleet_v1_plugin_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc), len(file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

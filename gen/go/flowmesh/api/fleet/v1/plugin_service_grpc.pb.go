@@ -59,7 +59,7 @@ type PluginServiceClient interface {
 	//	NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
 	//	INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
 	ReadText(ctx context.Context, in *ReadTextRequest, opts ...grpc.CallOption) (*ReadTextResponse, error)
-	// Returns the function of a plugin that only computes, for the service that calls it.
+	// Returns the function of a plugin that runs in a confined process, for the service that calls it.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
 	GetPluginFunction(ctx context.Context, in *GetPluginFunctionRequest, opts ...grpc.CallOption) (*GetPluginFunctionResponse, error)
@@ -97,8 +97,8 @@ type PluginServiceClient interface {
 	// Removes a plugin and ends its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND
-	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-	//	                                      names them
+	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+	//	                                      the message names them
 	//	FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
 	RemovePlugin(ctx context.Context, in *RemovePluginRequest, opts ...grpc.CallOption) (*RemovePluginResponse, error)
 }
@@ -248,7 +248,7 @@ type PluginServiceServer interface {
 	//	NOT_FOUND / PLUGIN_NOT_FOUND       not installed, or of another kind
 	//	INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
 	ReadText(context.Context, *ReadTextRequest) (*ReadTextResponse, error)
-	// Returns the function of a plugin that only computes, for the service that calls it.
+	// Returns the function of a plugin that runs in a confined process, for the service that calls it.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
 	GetPluginFunction(context.Context, *GetPluginFunctionRequest) (*GetPluginFunctionResponse, error)
@@ -286,8 +286,8 @@ type PluginServiceServer interface {
 	// Removes a plugin and ends its agents.
 	//
 	//	NOT_FOUND / PLUGIN_NOT_FOUND
-	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-	//	                                      names them
+	//	FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+	//	                                      the message names them
 	//	FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
 	RemovePlugin(context.Context, *RemovePluginRequest) (*RemovePluginResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()

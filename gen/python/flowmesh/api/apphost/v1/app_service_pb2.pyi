@@ -535,6 +535,74 @@ class GetReleaseResponse(_message.Message):
 Global___GetReleaseResponse: _TypeAlias = GetReleaseResponse  # noqa: Y015
 
 @_typing.final
+class ListAppsOfPluginRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    PLUGIN_FIELD_NUMBER: _builtins.int
+    ALL_PROJECTS_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    plugin: _builtins.str
+    all_projects: _builtins.bool
+    """Of all projects, in place of the namespace."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        plugin: _builtins.str = ...,
+        all_projects: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_projects", b"all_projects", "namespace", b"namespace", "plugin", b"plugin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAppsOfPluginRequest: _TypeAlias = ListAppsOfPluginRequest  # noqa: Y015
+
+@_typing.final
+class ListAppsOfPluginResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APPS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def apps(self) -> _containers.RepeatedCompositeFieldContainer[Global___PluginApp]: ...
+    def __init__(
+        self,
+        *,
+        apps: _abc.Iterable[Global___PluginApp] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apps", b"apps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAppsOfPluginResponse: _TypeAlias = ListAppsOfPluginResponse  # noqa: Y015
+
+@_typing.final
+class PluginApp(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    app: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        app: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PluginApp: _TypeAlias = PluginApp  # noqa: Y015
+
+@_typing.final
 class ReadAppLogRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -85,6 +85,11 @@ class AppServiceStub:
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.FromString,
                 _registered_method=True)
+        self.ListAppsOfPlugin = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginResponse.FromString,
+                _registered_method=True)
         self.ReadAppLog = channel.unary_unary(
                 '/flowmesh.api.apphost.v1.AppService/ReadAppLog',
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ReadAppLogRequest.SerializeToString,
@@ -199,6 +204,13 @@ class AppServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAppsOfPlugin(self, request, context):
+        """Returns the applications whose serving release has modules of a plugin.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReadAppLog(self, request, context):
         """Returns the last records of the log that match, oldest first.
 
@@ -261,6 +273,11 @@ def add_AppServiceServicer_to_server(servicer, server):
                     servicer.GetRelease,
                     request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.SerializeToString,
+            ),
+            'ListAppsOfPlugin': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAppsOfPlugin,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginResponse.SerializeToString,
             ),
             'ReadAppLog': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadAppLog,
@@ -539,6 +556,33 @@ class AppService:
             '/flowmesh.api.apphost.v1.AppService/GetRelease',
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.SerializeToString,
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAppsOfPlugin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -94,6 +94,8 @@ class AppServiceStub:
 
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
     """
+    ListAppsOfPlugin: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ListAppsOfPluginRequest, _app_service_pb2.ListAppsOfPluginResponse]
+    """Returns the applications whose serving release has modules of a plugin."""
     ReadAppLog: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]
     """Returns the last records of the log that match, oldest first.
 
@@ -167,6 +169,8 @@ class AppServiceAsyncStub(AppServiceStub):
 
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
     """
+    ListAppsOfPlugin: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ListAppsOfPluginRequest, _app_service_pb2.ListAppsOfPluginResponse]  # type: ignore[assignment]
+    """Returns the applications whose serving release has modules of a plugin."""
     ReadAppLog: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]  # type: ignore[assignment]
     """Returns the last records of the log that match, oldest first.
 
@@ -297,6 +301,14 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
 
           NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
         """
+
+    @_abc_1.abstractmethod
+    def ListAppsOfPlugin(
+        self,
+        request: _app_service_pb2.ListAppsOfPluginRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.ListAppsOfPluginResponse, _abc.Awaitable[_app_service_pb2.ListAppsOfPluginResponse]]:
+        """Returns the applications whose serving release has modules of a plugin."""
 
     @_abc_1.abstractmethod
     def ReadAppLog(

@@ -68,7 +68,7 @@ class CataloguePlugin(_message.Message):
     name: _builtins.str
     version: _builtins.str
     kind: _builtins.str
-    """`task`, `connector`, `format`, `transform`, `login` or `panel`."""
+    """`task`, `connector`, `module-type`, `format`, `transform`, `login` or `panel`."""
     summary: _builtins.str
     flowmesh: _builtins.str
     """Bounds of the version of Flowmesh, such as `>=0.2,<1`; empty is all."""

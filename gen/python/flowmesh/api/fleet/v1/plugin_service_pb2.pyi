@@ -287,6 +287,7 @@ class GetPluginFunctionResponse(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     HANDLER_FIELD_NUMBER: _builtins.int
     MODULES_FIELD_NUMBER: _builtins.int
+    MODULE_TYPE_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """SHA-256 of the wheel."""
     handler: _builtins.str
@@ -295,20 +296,57 @@ class GetPluginFunctionResponse(_message.Message):
     def modules(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Texts of the wheel by path; empty if the caller has those of this digest."""
 
+    @_builtins.property
+    def module_type(self) -> Global___PluginModuleType:
+        """Set if the kind is `module-type`."""
+
     def __init__(
         self,
         *,
         digest: _builtins.str = ...,
         handler: _builtins.str = ...,
         modules: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        module_type: Global___PluginModuleType | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["module_type", b"module_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "handler", b"handler", "modules", b"modules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "handler", b"handler", "module_type", b"module_type", "modules", b"modules"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPluginFunctionResponse: _TypeAlias = GetPluginFunctionResponse  # noqa: Y015
+
+@_typing.final
+class PluginModuleType(_message.Message):
+    """A type of modules of applications."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_SCHEMA_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_FIELD_NUMBER: _builtins.int
+    CONNECT_FIELD_NUMBER: _builtins.int
+    config_schema: _builtins.str
+    """JSON Schema of the configuration of a module, as JSON."""
+    configuration: _builtins.str
+    """The configuration of the plugin, as JSON."""
+    @_builtins.property
+    def connect(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Endpoints that its modules may call, as `host:port`."""
+
+    def __init__(
+        self,
+        *,
+        config_schema: _builtins.str = ...,
+        configuration: _builtins.str = ...,
+        connect: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_schema", b"config_schema", "configuration", b"configuration", "connect", b"connect"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PluginModuleType: _TypeAlias = PluginModuleType  # noqa: Y015
 
 @_typing.final
 class InstallPluginRequest(_message.Message):

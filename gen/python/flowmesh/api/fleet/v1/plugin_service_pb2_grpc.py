@@ -144,7 +144,7 @@ class PluginServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPluginFunction(self, request, context):
-        """Returns the function of a plugin that only computes, for the service that calls it.
+        """Returns the function of a plugin that runs in a confined process, for the service that calls it.
 
         NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
         """
@@ -207,8 +207,8 @@ class PluginServiceServicer:
         """Removes a plugin and ends its agents.
 
         NOT_FOUND / PLUGIN_NOT_FOUND
-        FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-        names them
+        FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+        the message names them
         FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

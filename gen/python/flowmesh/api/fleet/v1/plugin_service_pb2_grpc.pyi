@@ -59,7 +59,7 @@ class PluginServiceStub:
       INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
     """
     GetPluginFunction: _grpc.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginFunctionRequest, _plugin_service_pb2.GetPluginFunctionResponse]
-    """Returns the function of a plugin that only computes, for the service that calls it.
+    """Returns the function of a plugin that runs in a confined process, for the service that calls it.
 
       NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
     """
@@ -102,8 +102,8 @@ class PluginServiceStub:
     """Removes a plugin and ends its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND
-      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-                                            names them
+      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+                                            the message names them
       FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
     """
 
@@ -138,7 +138,7 @@ class PluginServiceAsyncStub(PluginServiceStub):
       INVALID_ARGUMENT / PLUGIN_FAILED   its reader refused the text, or has failed
     """
     GetPluginFunction: _aio.UnaryUnaryMultiCallable[_plugin_service_pb2.GetPluginFunctionRequest, _plugin_service_pb2.GetPluginFunctionResponse]  # type: ignore[assignment]
-    """Returns the function of a plugin that only computes, for the service that calls it.
+    """Returns the function of a plugin that runs in a confined process, for the service that calls it.
 
       NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
     """
@@ -181,8 +181,8 @@ class PluginServiceAsyncStub(PluginServiceStub):
     """Removes a plugin and ends its agents.
 
       NOT_FOUND / PLUGIN_NOT_FOUND
-      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-                                            names them
+      FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+                                            the message names them
       FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
     """
 
@@ -250,7 +250,7 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _plugin_service_pb2.GetPluginFunctionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_plugin_service_pb2.GetPluginFunctionResponse, _abc.Awaitable[_plugin_service_pb2.GetPluginFunctionResponse]]:
-        """Returns the function of a plugin that only computes, for the service that calls it.
+        """Returns the function of a plugin that runs in a confined process, for the service that calls it.
 
           NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
         """
@@ -323,8 +323,8 @@ class PluginServiceServicer(metaclass=_abc_1.ABCMeta):
         """Removes a plugin and ends its agents.
 
           NOT_FOUND / PLUGIN_NOT_FOUND
-          FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-                                                names them
+          FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+                                                the message names them
           FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
         """
 

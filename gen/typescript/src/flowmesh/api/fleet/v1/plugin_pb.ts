@@ -29,7 +29,7 @@ export type CataloguePlugin = Message<"flowmesh.api.fleet.v1.CataloguePlugin"> &
   version: string;
 
   /**
-   * `task`, `connector`, `format`, `transform`, `login` or `panel`.
+   * `task`, `connector`, `module-type`, `format`, `transform`, `login` or `panel`.
    *
    * @generated from field: string kind = 3;
    */

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/fleet/v1/plugin_service.proto.
  */
 export const file_flowmesh_api_fleet_v1_plugin_service: GenFile = /*@__PURE__*/
-  fileDesc("CipmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luX3NlcnZpY2UucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSI4ChRTZWFyY2hQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFcXVlcnkYAiABKAkiUAoVU2VhcmNoUGx1Z2luc1Jlc3BvbnNlEjcKB3BsdWdpbnMYASADKAsyJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ2F0YWxvZ3VlUGx1Z2luIicKEkxpc3RQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiRQoTTGlzdFBsdWdpbnNSZXNwb25zZRIuCgdwbHVnaW5zGAEgAygLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiIzChBHZXRQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIkIKEUdldFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iNwoUR2V0UGx1Z2luUGFnZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiJQoVR2V0UGx1Z2luUGFnZVJlc3BvbnNlEgwKBGh0bWwYASABKAkiQAoPUmVhZFRleHRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHRleHQYAyABKAkiJQoQUmVhZFRleHRSZXNwb25zZRIRCglkb2N1bWVudHMYASABKAkiWQoYR2V0UGx1Z2luRnVuY3Rpb25SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSDgoGZGlnZXN0GAQgASgJIrwBChlHZXRQbHVnaW5GdW5jdGlvblJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIPCgdoYW5kbGVyGAIgASgJEk4KB21vZHVsZXMYAyADKAsyPS5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luRnVuY3Rpb25SZXNwb25zZS5Nb2R1bGVzRW50cnkaLgoMTW9kdWxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihwEKFEluc3RhbGxQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSFQoNY29uZmlndXJhdGlvbhgEIAEoCRIQCghhY2NlcHRlZBgFIAMoCRIUCgxhbGxfcHJvamVjdHMYBiABKAgiRgoVSW5zdGFsbFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4ieAoWQ29uZmlndXJlUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIVCg1jb25maWd1cmF0aW9uGAMgASgJEhAKCGFjY2VwdGVkGAQgAygJEhQKDGFsbF9wcm9qZWN0cxgFIAEoCCJIChdDb25maWd1cmVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luInAKFFVwZ3JhZGVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg8KB3ZlcnNpb24YAyABKAkSEAoIYWNjZXB0ZWQYBCADKAkSFAoMYWxsX3Byb2plY3RzGAUgASgIIkYKFVVwZ3JhZGVQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIlkKEFBpblBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGcGlubmVkGAMgASgIEhQKDGFsbF9wcm9qZWN0cxgEIAEoCCJCChFQaW5QbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIkwKE1JlbW92ZVBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFAoMYWxsX3Byb2plY3RzGAMgASgIIhYKFFJlbW92ZVBsdWdpblJlc3BvbnNlMvcJCg1QbHVnaW5TZXJ2aWNlEnIKDVNlYXJjaFBsdWdpbnMSKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1JlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuU2VhcmNoUGx1Z2luc1Jlc3BvbnNlIgbq4BgCCAMSbAoLTGlzdFBsdWdpbnMSKS5mbG93bWVzaC5hcGkuZmxlZXQudjEuTGlzdFBsdWdpbnNSZXF1ZXN0GiouZmxvd21lc2guYXBpLmZsZWV0LnYxLkxpc3RQbHVnaW5zUmVzcG9uc2UiBurgGAIIAxJmCglHZXRQbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5SZXNwb25zZSIG6uAYAggDEnIKDUdldFBsdWdpblBhZ2USKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUGFnZVJlc3BvbnNlIgbq4BgCCAMSYwoIUmVhZFRleHQSJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVhZFRleHRSZXF1ZXN0GicuZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlYWRUZXh0UmVzcG9uc2UiBurgGAIIAxJ+ChFHZXRQbHVnaW5GdW5jdGlvbhIvLmZsb3dtZXNoLmFwaS5mbGVldC52MS5HZXRQbHVnaW5GdW5jdGlvblJlcXVlc3QaMC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luRnVuY3Rpb25SZXNwb25zZSIG6uAYAggKEnQKDUluc3RhbGxQbHVnaW4SKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuSW5zdGFsbFBsdWdpblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuSW5zdGFsbFBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJ6Cg9Db25maWd1cmVQbHVnaW4SLS5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ29uZmlndXJlUGx1Z2luUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5mbGVldC52MS5Db25maWd1cmVQbHVnaW5SZXNwb25zZSII6uAYBAgGKAESdAoNVXBncmFkZVBsdWdpbhIrLmZsb3dtZXNoLmFwaS5mbGVldC52MS5VcGdyYWRlUGx1Z2luUmVxdWVzdBosLmZsb3dtZXNoLmFwaS5mbGVldC52MS5VcGdyYWRlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBEmgKCVBpblBsdWdpbhInLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QaW5QbHVnaW5SZXF1ZXN0GiguZmxvd21lc2guYXBpLmZsZWV0LnYxLlBpblBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJxCgxSZW1vdmVQbHVnaW4SKi5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVtb3ZlUGx1Z2luUmVxdWVzdBorLmZsb3dtZXNoLmFwaS5mbGVldC52MS5SZW1vdmVQbHVnaW5SZXNwb25zZSII6uAYBAgGKAFCZQoZZGV2LmZsb3dtZXNoLmFwaS5mbGVldC52MVABWi5mbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9mbGVldC92MTtmbGVldHYxqgIVRmxvd21lc2guQXBpLkZsZWV0LlYxYgZwcm90bzM", [file_flowmesh_api_common_v1_access, file_flowmesh_api_fleet_v1_plugin]);
+  fileDesc("CipmbG93bWVzaC9hcGkvZmxlZXQvdjEvcGx1Z2luX3NlcnZpY2UucHJvdG8SFWZsb3dtZXNoLmFwaS5mbGVldC52MSI4ChRTZWFyY2hQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDQoFcXVlcnkYAiABKAkiUAoVU2VhcmNoUGx1Z2luc1Jlc3BvbnNlEjcKB3BsdWdpbnMYASADKAsyJi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ2F0YWxvZ3VlUGx1Z2luIicKEkxpc3RQbHVnaW5zUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkiRQoTTGlzdFBsdWdpbnNSZXNwb25zZRIuCgdwbHVnaW5zGAEgAygLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiIzChBHZXRQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIkIKEUdldFBsdWdpblJlc3BvbnNlEi0KBnBsdWdpbhgBIAEoCzIdLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QbHVnaW4iNwoUR2V0UGx1Z2luUGFnZVJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkiJQoVR2V0UGx1Z2luUGFnZVJlc3BvbnNlEgwKBGh0bWwYASABKAkiQAoPUmVhZFRleHRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHRleHQYAyABKAkiJQoQUmVhZFRleHRSZXNwb25zZRIRCglkb2N1bWVudHMYASABKAkiWQoYR2V0UGx1Z2luRnVuY3Rpb25SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBGtpbmQYAyABKAkSDgoGZGlnZXN0GAQgASgJIvoBChlHZXRQbHVnaW5GdW5jdGlvblJlc3BvbnNlEg4KBmRpZ2VzdBgBIAEoCRIPCgdoYW5kbGVyGAIgASgJEk4KB21vZHVsZXMYAyADKAsyPS5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luRnVuY3Rpb25SZXNwb25zZS5Nb2R1bGVzRW50cnkSPAoLbW9kdWxlX3R5cGUYBCABKAsyJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luTW9kdWxlVHlwZRouCgxNb2R1bGVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJRChBQbHVnaW5Nb2R1bGVUeXBlEhUKDWNvbmZpZ19zY2hlbWEYASABKAkSFQoNY29uZmlndXJhdGlvbhgCIAEoCRIPCgdjb25uZWN0GAMgAygJIocBChRJbnN0YWxsUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhUKDWNvbmZpZ3VyYXRpb24YBCABKAkSEAoIYWNjZXB0ZWQYBSADKAkSFAoMYWxsX3Byb2plY3RzGAYgASgIIkYKFUluc3RhbGxQbHVnaW5SZXNwb25zZRItCgZwbHVnaW4YASABKAsyHS5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGx1Z2luIngKFkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEgwKBG5hbWUYAiABKAkSFQoNY29uZmlndXJhdGlvbhgDIAEoCRIQCghhY2NlcHRlZBgEIAMoCRIUCgxhbGxfcHJvamVjdHMYBSABKAgiSAoXQ29uZmlndXJlUGx1Z2luUmVzcG9uc2USLQoGcGx1Z2luGAEgASgLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiJwChRVcGdyYWRlUGx1Z2luUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhAKCGFjY2VwdGVkGAQgAygJEhQKDGFsbF9wcm9qZWN0cxgFIAEoCCJGChVVcGdyYWRlUGx1Z2luUmVzcG9uc2USLQoGcGx1Z2luGAEgASgLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiJZChBQaW5QbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBnBpbm5lZBgDIAEoCBIUCgxhbGxfcHJvamVjdHMYBCABKAgiQgoRUGluUGx1Z2luUmVzcG9uc2USLQoGcGx1Z2luGAEgASgLMh0uZmxvd21lc2guYXBpLmZsZWV0LnYxLlBsdWdpbiJMChNSZW1vdmVQbHVnaW5SZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEhQKDGFsbF9wcm9qZWN0cxgDIAEoCCIWChRSZW1vdmVQbHVnaW5SZXNwb25zZTL3CQoNUGx1Z2luU2VydmljZRJyCg1TZWFyY2hQbHVnaW5zEisuZmxvd21lc2guYXBpLmZsZWV0LnYxLlNlYXJjaFBsdWdpbnNSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmZsZWV0LnYxLlNlYXJjaFBsdWdpbnNSZXNwb25zZSIG6uAYAggDEmwKC0xpc3RQbHVnaW5zEikuZmxvd21lc2guYXBpLmZsZWV0LnYxLkxpc3RQbHVnaW5zUmVxdWVzdBoqLmZsb3dtZXNoLmFwaS5mbGVldC52MS5MaXN0UGx1Z2luc1Jlc3BvbnNlIgbq4BgCCAMSZgoJR2V0UGx1Z2luEicuZmxvd21lc2guYXBpLmZsZWV0LnYxLkdldFBsdWdpblJlcXVlc3QaKC5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luUmVzcG9uc2UiBurgGAIIAxJyCg1HZXRQbHVnaW5QYWdlEisuZmxvd21lc2guYXBpLmZsZWV0LnYxLkdldFBsdWdpblBhZ2VSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmZsZWV0LnYxLkdldFBsdWdpblBhZ2VSZXNwb25zZSIG6uAYAggDEmMKCFJlYWRUZXh0EiYuZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlYWRUZXh0UmVxdWVzdBonLmZsb3dtZXNoLmFwaS5mbGVldC52MS5SZWFkVGV4dFJlc3BvbnNlIgbq4BgCCAMSfgoRR2V0UGx1Z2luRnVuY3Rpb24SLy5mbG93bWVzaC5hcGkuZmxlZXQudjEuR2V0UGx1Z2luRnVuY3Rpb25SZXF1ZXN0GjAuZmxvd21lc2guYXBpLmZsZWV0LnYxLkdldFBsdWdpbkZ1bmN0aW9uUmVzcG9uc2UiBurgGAIIChJ0Cg1JbnN0YWxsUGx1Z2luEisuZmxvd21lc2guYXBpLmZsZWV0LnYxLkluc3RhbGxQbHVnaW5SZXF1ZXN0GiwuZmxvd21lc2guYXBpLmZsZWV0LnYxLkluc3RhbGxQbHVnaW5SZXNwb25zZSII6uAYBAgGKAESegoPQ29uZmlndXJlUGx1Z2luEi0uZmxvd21lc2guYXBpLmZsZWV0LnYxLkNvbmZpZ3VyZVBsdWdpblJlcXVlc3QaLi5mbG93bWVzaC5hcGkuZmxlZXQudjEuQ29uZmlndXJlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBEnQKDVVwZ3JhZGVQbHVnaW4SKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuVXBncmFkZVBsdWdpblJlcXVlc3QaLC5mbG93bWVzaC5hcGkuZmxlZXQudjEuVXBncmFkZVBsdWdpblJlc3BvbnNlIgjq4BgECAYoARJoCglQaW5QbHVnaW4SJy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUGluUGx1Z2luUmVxdWVzdBooLmZsb3dtZXNoLmFwaS5mbGVldC52MS5QaW5QbHVnaW5SZXNwb25zZSII6uAYBAgGKAEScQoMUmVtb3ZlUGx1Z2luEiouZmxvd21lc2guYXBpLmZsZWV0LnYxLlJlbW92ZVBsdWdpblJlcXVlc3QaKy5mbG93bWVzaC5hcGkuZmxlZXQudjEuUmVtb3ZlUGx1Z2luUmVzcG9uc2UiCOrgGAQIBigBQmUKGWRldi5mbG93bWVzaC5hcGkuZmxlZXQudjFQAVouZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvZmxlZXQvdjE7ZmxlZXR2MaoCFUZsb3dtZXNoLkFwaS5GbGVldC5WMWIGcHJvdG8z", [file_flowmesh_api_common_v1_access, file_flowmesh_api_fleet_v1_plugin]);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.SearchPluginsRequest
@@ -276,6 +276,13 @@ export type GetPluginFunctionResponse = Message<"flowmesh.api.fleet.v1.GetPlugin
    * @generated from field: map<string, string> modules = 3;
    */
   modules: { [key: string]: string };
+
+  /**
+   * Set if the kind is `module-type`.
+   *
+   * @generated from field: flowmesh.api.fleet.v1.PluginModuleType module_type = 4;
+   */
+  moduleType?: PluginModuleType | undefined;
 };
 
 /**
@@ -284,6 +291,41 @@ export type GetPluginFunctionResponse = Message<"flowmesh.api.fleet.v1.GetPlugin
  */
 export const GetPluginFunctionResponseSchema: GenMessage<GetPluginFunctionResponse> = /*@__PURE__*/
   messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 11);
+
+/**
+ * A type of modules of applications.
+ *
+ * @generated from message flowmesh.api.fleet.v1.PluginModuleType
+ */
+export type PluginModuleType = Message<"flowmesh.api.fleet.v1.PluginModuleType"> & {
+  /**
+   * JSON Schema of the configuration of a module, as JSON.
+   *
+   * @generated from field: string config_schema = 1;
+   */
+  configSchema: string;
+
+  /**
+   * The configuration of the plugin, as JSON.
+   *
+   * @generated from field: string configuration = 2;
+   */
+  configuration: string;
+
+  /**
+   * Endpoints that its modules may call, as `host:port`.
+   *
+   * @generated from field: repeated string connect = 3;
+   */
+  connect: string[];
+};
+
+/**
+ * Describes the message flowmesh.api.fleet.v1.PluginModuleType.
+ * Use `create(PluginModuleTypeSchema)` to create a new message.
+ */
+export const PluginModuleTypeSchema: GenMessage<PluginModuleType> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 12);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.InstallPluginRequest
@@ -333,7 +375,7 @@ export type InstallPluginRequest = Message<"flowmesh.api.fleet.v1.InstallPluginR
  * Use `create(InstallPluginRequestSchema)` to create a new message.
  */
 export const InstallPluginRequestSchema: GenMessage<InstallPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 12);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 13);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.InstallPluginResponse
@@ -350,7 +392,7 @@ export type InstallPluginResponse = Message<"flowmesh.api.fleet.v1.InstallPlugin
  * Use `create(InstallPluginResponseSchema)` to create a new message.
  */
 export const InstallPluginResponseSchema: GenMessage<InstallPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 13);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 14);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ConfigurePluginRequest
@@ -391,7 +433,7 @@ export type ConfigurePluginRequest = Message<"flowmesh.api.fleet.v1.ConfigurePlu
  * Use `create(ConfigurePluginRequestSchema)` to create a new message.
  */
 export const ConfigurePluginRequestSchema: GenMessage<ConfigurePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 14);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 15);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.ConfigurePluginResponse
@@ -408,7 +450,7 @@ export type ConfigurePluginResponse = Message<"flowmesh.api.fleet.v1.ConfigurePl
  * Use `create(ConfigurePluginResponseSchema)` to create a new message.
  */
 export const ConfigurePluginResponseSchema: GenMessage<ConfigurePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 15);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 16);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.UpgradePluginRequest
@@ -449,7 +491,7 @@ export type UpgradePluginRequest = Message<"flowmesh.api.fleet.v1.UpgradePluginR
  * Use `create(UpgradePluginRequestSchema)` to create a new message.
  */
 export const UpgradePluginRequestSchema: GenMessage<UpgradePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 16);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 17);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.UpgradePluginResponse
@@ -466,7 +508,7 @@ export type UpgradePluginResponse = Message<"flowmesh.api.fleet.v1.UpgradePlugin
  * Use `create(UpgradePluginResponseSchema)` to create a new message.
  */
 export const UpgradePluginResponseSchema: GenMessage<UpgradePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 17);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 18);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.PinPluginRequest
@@ -500,7 +542,7 @@ export type PinPluginRequest = Message<"flowmesh.api.fleet.v1.PinPluginRequest">
  * Use `create(PinPluginRequestSchema)` to create a new message.
  */
 export const PinPluginRequestSchema: GenMessage<PinPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 18);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 19);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.PinPluginResponse
@@ -517,7 +559,7 @@ export type PinPluginResponse = Message<"flowmesh.api.fleet.v1.PinPluginResponse
  * Use `create(PinPluginResponseSchema)` to create a new message.
  */
 export const PinPluginResponseSchema: GenMessage<PinPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 19);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 20);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.RemovePluginRequest
@@ -546,7 +588,7 @@ export type RemovePluginRequest = Message<"flowmesh.api.fleet.v1.RemovePluginReq
  * Use `create(RemovePluginRequestSchema)` to create a new message.
  */
 export const RemovePluginRequestSchema: GenMessage<RemovePluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 20);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 21);
 
 /**
  * @generated from message flowmesh.api.fleet.v1.RemovePluginResponse
@@ -559,7 +601,7 @@ export type RemovePluginResponse = Message<"flowmesh.api.fleet.v1.RemovePluginRe
  * Use `create(RemovePluginResponseSchema)` to create a new message.
  */
 export const RemovePluginResponseSchema: GenMessage<RemovePluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 21);
+  messageDesc(file_flowmesh_api_fleet_v1_plugin_service, 22);
 
 /**
  * Plugins of a namespace, from the catalogue of the installation. Each runs as agents behind walls
@@ -629,7 +671,7 @@ export const PluginService: GenService<{
     output: typeof ReadTextResponseSchema;
   },
   /**
-   * Returns the function of a plugin that only computes, for the service that calls it.
+   * Returns the function of a plugin that runs in a confined process, for the service that calls it.
    *
    *   NOT_FOUND / PLUGIN_NOT_FOUND   not installed, or of another kind
    *
@@ -707,8 +749,8 @@ export const PluginService: GenService<{
    * Removes a plugin and ends its agents.
    *
    *   NOT_FOUND / PLUGIN_NOT_FOUND
-   *   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions or identity providers use it; the message
-   *                                         names them
+   *   FAILED_PRECONDITION / PLUGIN_IN_USE   definitions, applications or identity providers use it;
+   *                                         the message names them
    *   FAILED_PRECONDITION / PLUGIN_SHARED   it is one of all projects, and the request is not
    *
    * @generated from rpc flowmesh.api.fleet.v1.PluginService.RemovePlugin
