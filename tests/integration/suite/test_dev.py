@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
@@ -19,6 +20,7 @@ from flowmesh.testing.suite import Suite
 BARE = (sys.executable, "-m", "flowmesh.suite", "dev")
 DEV = (*BARE, "--http-port", "0", "--grpc-port", "0")
 IDLE_BYTES_MAX = 250 * 1024 * 1024
+APPLIED = "select applied_at > pg_postmaster_start_time() from identity.schema_migrations"
 HELLO = {
     "id": "hello",
     "name": "Hello",
@@ -239,3 +241,16 @@ async def test_idle_memory_is_bounded(tmp_path: Path) -> None:
         parent = psutil.Process(suite.pid)
         processes = [parent, *parent.children(recursive=True)]
         assert sum(each.memory_full_info().pss for each in processes) < IDLE_BYTES_MAX
+
+
+@pytest.mark.long
+async def test_suites_of_the_tests_have_their_migrations(tmp_path: Path) -> None:
+    """A start applies none where the sources are those of the tests, and all of them elsewhere."""
+    applied = list[set[bool]]()
+    for environment in (dict[str, str](), {"PYTHONPATH": str(tmp_path)}):
+        async with Suite(tmp_path / f"data{len(applied)}", environment=environment) as suite:
+            connection = await asyncpg.connect(str(suite.about["postgres"]))
+            rows = await connection.fetch(APPLIED)
+            await connection.close()
+        applied.append({row[0] for row in rows})
+    assert applied == [{False}, {True}]
