@@ -15,7 +15,7 @@ test("the map of services is a picture whose edges lead to series @S1-196", asyn
       picture.getByRole("link", { name: /^Series of orchestrator to / }).first(),
     ).toBeVisible({ timeout: 1_000 });
   }).toPass();
-  await expect(edge).toHaveText(/\/s/);
+  await expect(edge).toHaveText(/\/(s|min|h)/);
   await clean(page);
   const table = page.getByRole("region", { name: "Calls between services, workers and queues" });
   await expect(table.getByRole("row").filter({ hasText: "attempts" }).first()).toBeVisible();

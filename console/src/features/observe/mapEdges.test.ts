@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ServiceCallsValue } from "@/api/schema";
-import { mapOf, seriesOf } from "./mapEdges";
+import { mapOf, rateText, seriesOf } from "./mapEdges";
 
 function calls(more: Partial<ServiceCallsValue>): ServiceCallsValue {
   return { kind: "call", service: "A", calls: 1, errors: 0, meanMs: 1, p95Ms: 1, ...more };
@@ -37,6 +37,13 @@ test("the busiest edges of a kind are drawn, and those without calls are not", (
   const many = Array.from({ length: 12 }, (_, at) => ({ ...WORKER, service: `w-${at}` }));
   const found = mapOf({ calls: [...many, { ...QUEUE, calls: 0 }] });
   expect([found.edges.length, found.more]).toEqual([8, 5]);
+});
+
+test("rare calls have a rate that can be read", () => {
+  expect(rateText(7_200, 3_600)).toBe("2/s");
+  expect(rateText(25, 3_600)).toBe("0.4/min");
+  expect(rateText(1, 3_600)).toBe("1/h");
+  expect(rateText(0, 3_600)).toBe("0/h");
 });
 
 test("an edge leads to the series of its called part", () => {

@@ -1,6 +1,7 @@
 /** The nodes and the edges of the map of services, and the series behind an edge. */
 
 import type { ServiceCallsValue, ServiceMapValue } from "@/api/schema";
+import { count } from "@/model/durations";
 import type { Chosen } from "./span";
 
 export type NodeKind = "clients" | "service" | "worker" | "queue" | "consumers";
@@ -69,6 +70,20 @@ export function calledName(each: ServiceCallsValue): string {
 
 function named({ namespace }: ServiceCallsValue, name: string): string {
   return namespace && namespace !== DEFAULT ? `${namespace}/${name}` : name;
+}
+
+const RATES = [
+  ["s", 1],
+  ["min", 60],
+  ["h", 3_600],
+] as const;
+const READABLE_MIN = 0.1;
+
+/** Calls a second, or by the first longer unit in which the number can be read. */
+export function rateText(calls: number, seconds: number): string {
+  const rates = RATES.map(([unit, length]) => ({ unit, rate: (calls * length) / seconds }));
+  const { unit, rate } = rates.find((each) => each.rate >= READABLE_MIN) ?? { unit: "h", rate: 0 };
+  return `${count(Math.round(rate * 10) / 10)}/${unit}`;
 }
 
 /** The charts that measure the called part, and the conditions of its series. */

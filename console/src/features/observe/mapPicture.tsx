@@ -2,10 +2,17 @@
 
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { count, duration, percent } from "@/model/durations";
+import { duration, percent } from "@/model/durations";
 import { layout } from "@/model/layout";
 import { say } from "@/model/messages";
-import { calledName, type MapEdge, type MapNode, type ServicesMap, seriesOf } from "./mapEdges";
+import {
+  calledName,
+  type MapEdge,
+  type MapNode,
+  rateText,
+  type ServicesMap,
+  seriesOf,
+} from "./mapEdges";
 import styles from "./mapPicture.module.css";
 
 const WIDTH = 172;
@@ -91,7 +98,7 @@ interface EdgeProps {
 function EdgeText({ edge: { calls, from }, nodes, at, seconds }: EdgeProps) {
   const all = calls.kind === "consumers" ? calls.calls + calls.errors : calls.calls;
   const parts = [
-    `${count(Math.round((1_000 * calls.calls) / seconds) / 1_000)}/s`,
+    rateText(calls.calls, seconds),
     ...(calls.errors ? [say("observe.edgeErrors", { share: percent(calls.errors / all) })] : []),
     ...(calls.p95Ms ? [duration(calls.p95Ms)] : []),
   ];
