@@ -52,13 +52,21 @@ class CellCalls:
         """Return the credential as headers of HTTP."""
         return await self._connection.caller.headers()
 
-    async def call(self, method: Callable[..., Awaitable[Response]], request: Any) -> Response:
-        """Make a call; a request without a namespace gets that of the project."""
-        metadata: tuple[tuple[str, str], ...] = ()
+    async def call(
+        self,
+        method: Callable[..., Awaitable[Response]],
+        request: Any,
+        *,
+        of_project: bool = False,
+    ) -> Response:
+        """Make a call; a request without a namespace gets that of the project.
+
+        `of_project` is True for one that names the project inside of another field.
+        """
         if "namespace" in request.DESCRIPTOR.fields_by_name:
             request.namespace = request.namespace or self.project
-            if request.namespace == self.project:
-                metadata = ((MOVE_HEADER, str(self.cell.number)),)
+            of_project = request.namespace == self.project
+        metadata = ((MOVE_HEADER, str(self.cell.number)),) if of_project else ()
 
         async def at_cell(request: Any, *, timeout: float) -> Response:
             return await method(request, timeout=timeout, metadata=metadata)

@@ -1,4 +1,4 @@
-"""Workflows, reusable tasks and labels of a project, copied from one cell to another.
+"""Workflows, reusable tasks, templates and labels of a project, copied to another cell.
 
 Versions are applied at the target in the order in which the source got them, so they have the same
 numbers. A copy that is repeated applies only what is missing.
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
+from flowmesh.api.definition.v1 import template_service_pb2 as templates_pb
 from flowmesh.api.definition.v1 import version_service_pb2 as versions_pb
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
+from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
 from flowmesh.errors import NotFound
 from flowmesh.sdk.values.ids import new_request_id
@@ -18,6 +20,8 @@ from flowmesh.suite.cells.calls import CellCalls
 
 WORKFLOW = "Workflow"
 TASK = "WorkflowTask"
+TEMPLATE = "WorkflowTemplate"
+_WORDS = {WORKFLOW: "workflow", TASK: "task", TEMPLATE: "template"}
 _TRIGGERS = b"trigger"
 
 Versions = dict[tuple[str, str], dict[int, "_Version"]]
@@ -29,7 +33,7 @@ class VersionDiffers(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A version of a workflow or a task, and the JSON that was posted."""
+    """A version of a workflow, a task or a template, and the JSON that was posted."""
 
     kind: str
     name: str
@@ -45,17 +49,18 @@ class _Version:
 
 
 class Definitions:
-    """The workflows, tasks and labels of a project in one cell."""
+    """The workflows, tasks, templates and labels of a project in one cell."""
 
     def __init__(self, calls: CellCalls) -> None:
         self.calls = calls
         self._stub = DefinitionServiceStub(calls.channel)
         self._labels = VersionServiceStub(calls.channel)
+        self._templates = TemplateServiceStub(calls.channel)
 
     async def versions(self) -> Versions:
         """Return all versions by kind and name."""
         calls, stub = self.calls, self._stub
-        found: Versions = {}
+        found: Versions = await self._template_versions()
         for each in await calls.listed(stub.ListTasks, pb.ListTasksRequest(), "tasks"):
             if each.namespace == calls.project:
                 request = pb.ListTaskVersionsRequest(name=each.name)
@@ -67,9 +72,24 @@ class Definitions:
             found[WORKFLOW, each.workflow_id] = _by_number(WORKFLOW, each.workflow_id, rows)
         return found
 
+    async def _template_versions(self) -> Versions:
+        calls, stub = self.calls, self._templates
+        request = templates_pb.ListTemplatesRequest()
+        found: Versions = {}
+        for each in await calls.listed(stub.ListTemplates, request, "templates"):
+            # Bundled templates have no version.
+            numbers = range(1, each.version + 1) if each.namespace == calls.project else ()
+            rows = []
+            for number in numbers:
+                one = templates_pb.GetTemplateRequest(name=each.name, version=number)
+                rows.append((await calls.call(stub.GetTemplate, one)).template)
+            if rows:
+                found[TEMPLATE, each.name] = _by_number(TEMPLATE, each.name, rows)
+        return found
+
     async def text(self, version: _Version) -> tuple[bytes, str]:
         """Return the text of a version and its media type."""
-        if version.kind == TASK:
+        if version.kind != WORKFLOW:
             return version.definition, "application/json"
         request = pb.GetWorkflowSourceRequest(workflow_id=version.name, version=version.number)
         answer = await self.calls.call(self._stub.GetWorkflowSource, request)
@@ -90,7 +110,13 @@ class Definitions:
             raise VersionDiffers(_differs(version, self.calls.cell.name))
 
     async def delete(self, kind: str, name: str, reason: str) -> None:
-        """Delete a workflow or a task."""
+        """Delete a workflow, a task or a template."""
+        if kind == TEMPLATE:
+            template = templates_pb.DeleteTemplateRequest(
+                name=name, request_id=new_request_id(), reason=reason
+            )
+            await self.calls.call(self._templates.DeleteTemplate, template)
+            return
         if kind == TASK:
             task = pb.DeleteTaskRequest(name=name, request_id=new_request_id(), reason=reason)
             await self.calls.call(self._stub.DeleteTask, task)
@@ -142,7 +168,7 @@ class DefinitionCopy:
         found = []
         for (kind, name), versions in here.items():
             if min(versions, default=1) > 1:
-                found.append(f"the {_word(kind)} {name}, which was deleted and made again")
+                found.append(f"the {_WORDS[kind]} {name}, which was deleted and made again")
             for number, version in there.get((kind, name), {}).items():
                 known = versions.get(number)
                 if known is None or known.digest != version.digest:
@@ -180,7 +206,7 @@ class DefinitionCopy:
         here, there = await self._source.versions(), await self._target.versions()
         newest = [max(each.values(), key=lambda one: one.number) for each in here.values() if each]
         return [
-            f"version {each.number} of the {_word(each.kind)} {each.name}"
+            f"version {each.number} of the {_WORDS[each.kind]} {each.name}"
             for each in newest
             if each.number not in there.get((each.kind, each.name), {})
         ]
@@ -213,9 +239,5 @@ def _by_number(kind: str, name: str, rows: list[Any]) -> dict[int, _Version]:
 
 
 def _differs(version: _Version, cell: str) -> str:
-    what = f"version {version.number} of the {_word(version.kind)} {version.name}"
+    what = f"version {version.number} of the {_WORDS[version.kind]} {version.name}"
     return f"{what}, which is another one in cell {cell}"
-
-
-def _word(kind: str) -> str:
-    return "task" if kind == TASK else "workflow"

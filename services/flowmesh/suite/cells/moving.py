@@ -35,6 +35,7 @@ from flowmesh.suite.cells.calls import CellCalls
 from flowmesh.suite.cells.copying import DefinitionCopy, VersionDiffers
 from flowmesh.suite.cells.directory import OpenedDirectory
 from flowmesh.suite.cells.pausing import Triggers
+from flowmesh.suite.cells.settings import copy_settings
 from flowmesh.suite.cells.survey import left_behind, listed_triggers, refused_data
 from flowmesh.suite.files import print_line
 
@@ -250,6 +251,8 @@ class _Moving:
                 await Triggers(self._source).pause(self._paused.__contains__)
                 await self._check_entry()
                 await self._take_triggers()
+                reason = f"moved from cell {self._source.cell.name}"
+                await copy_settings(self._source, self._target, reason)
                 await self._write(self._switched())
         except VersionDiffers as error:
             await self._refuse([str(error)])

@@ -7,8 +7,6 @@ from flowmesh.api.apphost.v1.app_service_pb2 import ListAppsRequest
 from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
 from flowmesh.api.broker.v1.broker_service_pb2 import ListExchangesRequest, ListQueuesRequest
 from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
-from flowmesh.api.definition.v1.template_service_pb2 import ListTemplatesRequest
-from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.event.v1.subscription_service_pb2 import ListSubscriptionsRequest
 from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
@@ -19,10 +17,6 @@ from flowmesh.api.eventstore.v1.event_store_service_pb2 import ListStreamsReques
 from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceStub
 from flowmesh.api.eventstore.v1.projection_service_pb2 import ListProjectionsRequest
 from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceStub
-from flowmesh.api.execution.v1.limits_service_pb2 import ListLimitsRequest
-from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
-from flowmesh.api.execution.v1.retention_service_pb2 import GetRetentionRequest
-from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
 from flowmesh.api.fleet.v1.fleet_service_pb2 import (
     ListAgentSpecsRequest,
     ListScalingPoliciesRequest,
@@ -44,8 +38,6 @@ from flowmesh.api.identity.v1.tenant_service_pb2 import (
     ListProjectsRequest,
 )
 from flowmesh.api.identity.v1.tenant_service_pb2_grpc import TenantServiceStub
-from flowmesh.api.observe.v1.observe_service_pb2 import ListSlosRequest
-from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
 from flowmesh.suite.cells.calls import CellCalls
 
 
@@ -85,7 +77,6 @@ _KINDS = (
         ListSubscriptionsRequest,
         "subscriptions",
     ),
-    _Kind("templates", TemplateServiceStub, "ListTemplates", ListTemplatesRequest, "templates"),
     _Kind("secrets", SecretServiceStub, "ListSecrets", ListSecretsRequest, "secrets"),
     _Kind("applications", AppServiceStub, "ListApps", ListAppsRequest, "apps"),
     _Kind("specs of agents", FleetServiceStub, "ListAgentSpecs", ListAgentSpecsRequest, "specs"),
@@ -97,8 +88,6 @@ _KINDS = (
         "policies",
     ),
     _Kind("plugins", PluginServiceStub, "ListPlugins", ListPluginsRequest, "plugins"),
-    _Kind("limits", LimitServiceStub, "ListLimits", ListLimitsRequest, "limits"),
-    _Kind("service level objectives", ObserveServiceStub, "ListSlos", ListSlosRequest, "slos"),
 )
 # Kinds of triggers that read a queue or a database from a position.
 _POSITIONED = ("queue", "change")
@@ -120,9 +109,6 @@ async def refused_data(calls: CellCalls) -> list[str]:
     positioned = [each for each in triggers if each.trigger.WhichOneof("kind") in _POSITIONED]
     if positioned:
         found.append(f"{len(positioned)} triggers of queues or changes")
-    retention = RetentionServiceStub(calls.channel)
-    if (await calls.call(retention.GetRetention, GetRetentionRequest())).own:
-        found.append("a retention of its own")
     encryption = EncryptionServiceStub(calls.channel)
     state = await calls.call(encryption.GetEncryption, GetEncryptionRequest())
     if state.encryption.state > EncryptionState.ENCRYPTION_STATE_OFF:
