@@ -204,7 +204,8 @@ class State:
 
     @property
     def ended(self) -> bool:
-        return has_ended(self.status)
+        status = self.status  # as `has_ended`, without its call: asked many times per transition
+        return status >= EXECUTION_COMPLETED and status != EXECUTION_COMPENSATING
 
     @property
     def compensating(self) -> bool:

@@ -20,6 +20,9 @@ DISCARDED_MAX = 4_096
 SERVICE_GRACE_MS = 3_000
 """The same for tasks of remote workers, which may reconnect through another worker service."""
 
+Attempted = tuple[int, tuple[str, str, int]]
+"""A partition, and the execution, node and number of an attempt in it."""
+
 
 @dataclass(slots=True)
 class Lease:
@@ -51,6 +54,10 @@ class Lease:
     cause: int = 0
     # Its result may be decided beside a commit.
     repeatable: bool = False
+
+    @property
+    def attempted(self) -> Attempted:
+        return self.partition, (self.execution_id, self.node_id, self.attempt)
 
     @property
     def wire_token(self) -> str:

@@ -9,7 +9,7 @@ from flowmesh.engine import DeliveryLost, NodeState, State, TaskEnded
 from flowmesh.orchestrator.dispatch.attachment import WorkerStream
 from flowmesh.orchestrator.dispatch.dispatch_limiter import DispatchLimiter
 from flowmesh.orchestrator.dispatch.journals import suspend_of
-from flowmesh.orchestrator.dispatch.leases import Lease, Leases
+from flowmesh.orchestrator.dispatch.leases import Attempted, Lease, Leases
 from flowmesh.orchestrator.dispatch.uncommitted import UncommittedExecutions
 from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.limits.ready_queues import Key
@@ -61,24 +61,24 @@ class TaskResults:
     def result(self, result: task_pb2.TaskResult, reply: Reply) -> None:
         """Submit a result; the reply follows its commit."""
         token, valid = self._leases.resolve(result.token)
-        parsed = parse_token(token)
-        partition = partition_of(parsed[0]) if parsed is not None else None
-        if parsed is None or partition is None:
+        lease = self._leases.get(token) if valid else None
+        attempted = _attempted(token) if lease is None else lease.attempted
+        if attempted is None:
             reply(ValueError("not a token"))
             return
-        execution_id, node_id, attempt = parsed
+        partition, (execution_id, node_id, attempt) = attempted
         scope = result.scope if result.HasField("scope") else None
-        held = self._leases.get(token) if valid else None
-        key = held.key if held is not None else None
+        key = lease.key if lease is not None else None
         if scope is not None and key is not None and not is_permitted(scope, key):
             reply(STALE)
             return
         failed = result.WhichOneof("outcome") == "failure"
-        spent = failed and self._attempt_failed(result, held, execution_id, node_id)
-        lease = self._leases.pop(token) if valid else None
+        spent = failed and self._attempt_failed(result, lease, execution_id, node_id)
+        if lease is not None:
+            self._leases.pop(token)
         tracked = self._uncommitted_ends.track(token, reply)
         if result.HasField("suspended"):
-            suspend = suspend_of(result.suspended, parsed, lease)
+            suspend = suspend_of(result.suspended, attempted[1], lease)
             pending = PendingCommand(execution_id, partition, suspend, tracked)
             pending.cause = _cause(lease, valid=valid)
             self._submit_result(pending, scope)
@@ -156,6 +156,15 @@ class TaskResults:
         if worker_id and lease.worker_id not in ("", worker_id):
             return None
         return self._leases.pop(lease.token)
+
+
+def _attempted(token: str) -> Attempted | None:
+    """Return the attempt of a token without a lease; None if it is malformed."""
+    parsed = parse_token(token)
+    partition = partition_of(parsed[0]) if parsed is not None else None
+    if parsed is None or partition is None:
+        return None
+    return partition, parsed
 
 
 def _cause(lease: Lease | None, *, valid: bool) -> int:

@@ -17,6 +17,7 @@ PARTITION_COUNT = 64
 PREFIX = "exec-"
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 _VALUES = {digit: value for value, digit in enumerate(_DIGITS)}
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 _ID = re.compile(f"{PREFIX}[{_DIGITS}]{{20}}")
 _COUNTER_BITS = 20
 _PROCESS_BITS = 25
@@ -33,11 +34,11 @@ def is_digest(text: str) -> bool:
 
 
 def _digits(value: int, width: int) -> str:
-    out = []
-    for _ in range(width):
-        out.append(_DIGITS[value & 31])
-        value >>= 5
-    return "".join(reversed(out))
+    text = ""
+    for _ in range(0, width, 2):
+        text = _PAIRS[value & 1023] + text
+        value >>= 10
+    return text[-width:]
 
 
 class ExecutionIds:

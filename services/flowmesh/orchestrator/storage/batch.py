@@ -84,17 +84,21 @@ class Row:
 
     def __init__(self, state: State, ready_since: int, previous: "Row | None") -> None:
         self.status = state.status
-        self.wake_at_us = 0 if state.ended else state.wake_at_us
         self.search = state.search
         self.failure = state.failure
-        self.need = need_of(state)
+        self.need = ""
+        self.wake_at_us = 0
         self.lanes: Mapping[int, int] = _NO_LANES
         self.waits = _NO_WAITS
-        if state.awaiting and not state.ended:
+        if state.ended:
+            return
+        self.need = need_of(state)
+        self.wake_at_us = state.wake_at_us
+        if state.awaiting:
             self.waits = frozenset(name for name in state.awaiting if " " in name)
-        if state.asking and not state.ended:
+        if state.asking:
             self.waits |= approvals_of(state)
-        if state.open_lanes and not state.ended:
+        if state.open_lanes:
             known = previous.lanes if previous is not None else _NO_LANES
             # In the order of the plan, independent of how the state was built.
             lanes = sorted(state.open_lanes)

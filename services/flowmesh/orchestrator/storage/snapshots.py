@@ -67,12 +67,11 @@ _STATE_FIELDS = (
 
 def snapshot_due(state: State, last_sequence: int) -> bool:
     """Return whether an execution whose last snapshot was at `last_sequence` needs a new one."""
-    least = max(
-        EVENTS_BETWEEN_SNAPSHOTS,
-        state.sequence // GROWTH_BETWEEN_SNAPSHOTS,
-        len(state.scope.nodes) * EVENTS_A_NODE,
-    )
-    return not state.ended and state.sequence - last_sequence >= least
+    new = state.sequence - last_sequence
+    if new < EVENTS_BETWEEN_SNAPSHOTS or state.ended:
+        return False
+    nodes = len(state.scope.nodes)
+    return new >= max(state.sequence // GROWTH_BETWEEN_SNAPSHOTS, nodes * EVENTS_A_NODE)
 
 
 def snapshot(state: State) -> bytes:
