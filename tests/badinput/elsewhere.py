@@ -3,11 +3,15 @@
 _EVENT_STORE = "tests/unit/eventstore/test_event_store_bounds.py::test_requests_are_bounded"
 _MANIFESTS = "tests/unit/plugins/test_manifest.py::test_a_wrong_manifest_is_refused"
 _DASHBOARDS = "tests/unit/dashboards/test_document.py::test_bounds"
+_MODULE_TYPES = "tests/unit/apphost/test_module_types.py"
+
 ELSEWHERE = {
     "secrets of a spec of agents": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
     "endpoints of the connections of a spec of agents": (
         "tests/unit/fleet/test_checks.py::test_bounds_of_specs"
     ),
+    "plugins that a release names": f"{_MODULE_TYPES}::test_plugins_of_a_release_are_bounded",
+    "modules of these plugins together": f"{_MODULE_TYPES}::test_their_modules_are_bounded",
     "conditions of a series": "tests/unit/observe/test_series.py::test_wrong_requests",
     "points of a series": "tests/unit/observe/test_series.py::test_wrong_requests",
     "window of an objective": "tests/unit/observe/test_slos.py::test_wrong_objectives",

@@ -47,6 +47,8 @@ def examples(described: Any) -> Iterator[tuple[str, str, Any]]:
             body = content.get("application/json", {}).get("example")
             if body is not None:
                 names = NAMES | {"queue": STREAM} if path.endswith(":seek") else NAMES
+                if "/dashboards/" in path:
+                    names = names | {"name": body["name"]}
                 yield method.upper(), path.format_map(names), body
 
 

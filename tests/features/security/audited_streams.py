@@ -154,11 +154,11 @@ async def change_dashboards(audited: Audited) -> None:
     owner = audited.closed.owner
     panel = {"title": "Tasks", "series": [{"metric": "flowmesh_tasks_ready"}]}
     for title in ("Audited", "Audited again"):
-        document = {"name": "audited", "title": title, "panels": [panel]}
+        document = {"name": "board", "title": title, "panels": [panel]}
         source = json.dumps(document).encode()
         await call(owner, "DashboardService.PutDashboard", source=source, **NAMESPACE)
-    await call(owner, "DashboardService.DeleteDashboard", name="audited", **NAMESPACE)
-    deleted, changed, made = await audited.found(3, target="audited")
+    await call(owner, "DashboardService.DeleteDashboard", name="board", **NAMESPACE)
+    deleted, changed, made = await audited.found(3, target="board")
     assert deleted.method == "DashboardService.DeleteDashboard"
     assert changed.method == made.method == "DashboardService.PutDashboard"
     assert (made.actor, made.before, changed.before) == ("owner@example.com", "", made.after)

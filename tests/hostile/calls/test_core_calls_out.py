@@ -127,6 +127,7 @@ CALLS: dict[str, Call] = {
 # The modules that make a client of the egress policy, with their calls above.
 MAKERS = {
     "libs/flowmesh/apps/modules/http_client.py": "see test_calls_out",
+    "libs/flowmesh/apps/modules/outbound/plugins.py": "see tests/hostile/test_module_types.py",
     "libs/flowmesh/cli/definitions/tools.py": "the machine of the caller",
     "libs/flowmesh/runtime/exporting/otlp_http.py": "the collector that an operator names",
     "libs/flowmesh/runtime/exporting/remote_write.py": "the receiver that an operator names",

@@ -14,6 +14,7 @@ from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
 from flowmesh.errors import FlowmeshError
 from flowmesh.testing.polling import until
+from tests.unit.apphost.plugins import module_types
 
 
 def content(
@@ -89,14 +90,22 @@ def strangers(folder: Path) -> Strangers:
     )
 
 
-async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
-    """One more than may wait is refused at once."""
-
+def checks_in(folder: Path) -> Checks:
     async def suite(_key: Key) -> Mapping[str, str]:
         return {}
 
+    return Checks(
+        data_dir=folder,
+        suite=suite,
+        strangers=strangers(folder),
+        module_types=module_types({}),
+    )
+
+
+async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
+    """One more than may wait is refused at once."""
     key = ("default", "app")
-    checks = Checks(data_dir=tmp_path, suite=suite, strangers=strangers(tmp_path))
+    checks = checks_in(tmp_path)
     waiting = [
         asyncio.create_task(checks.check(key, content())) for _ in range(limits.CHECKS_WAITING)
     ]
@@ -111,13 +120,9 @@ async def test_checks_of_documents_are_bounded(tmp_path: Path) -> None:
 
 async def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     """Neither one that is cancelled while it writes, nor one of a host that was killed."""
-
-    async def suite(_key: Key) -> Mapping[str, str]:
-        return {}
-
     root = tmp_path / "checks"
     (root / "left" / "releases").mkdir(parents=True)
-    checks = Checks(data_dir=tmp_path, suite=suite, strangers=strangers(tmp_path))
+    checks = checks_in(tmp_path)
     await checks.clear()
     assert not root.exists()
     large = content(files={f"{number}.txt": b"x" for number in range(5_000)})
