@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flowmesh.access.principal import Principal
 from flowmesh.access.recent import Recent
@@ -71,8 +71,7 @@ class Known:
     resolved: float
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The sender of a call: a service, and the principal on whose behalf, if any."""
 
     principal: Principal | None

@@ -1,6 +1,6 @@
 """The access rule of each method, read from the options of the contracts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,8 +115,7 @@ class Rule:
     def _check_internal(self, request: Any) -> None:
         for path, is_message in self.internal if isinstance(request, Message) else ():
             name = path[-1]
-            holders = (request,) if len(path) == 1 else _messages(request, path[:-1])
-            for holder in holders:
+            for holder in _holding(request, path):
                 if holder.HasField(name) if is_message else getattr(holder, name):
                     text = f"`{'.'.join(path)}` is set by services of the suite only"
                     raise Forbidden("SERVICES_ONLY", text)
@@ -135,7 +134,7 @@ class Rule:
     def _settle(self, request: Message, home: str, first: bool) -> None:
         """Set the namespace of a request where it is empty."""
         for path in self.namespaces:
-            for holder in _messages(request, path[:-1]) if first or len(path) > 1 else ():
+            for holder in _holding(request, path) if first or len(path) > 1 else ():
                 if getattr(holder, path[-1]) == "":
                     setattr(holder, path[-1], home)
 
@@ -210,6 +209,11 @@ def _internal(
             yield from _internal(field.message_type, path)
 
 
+def _holding(message: Message, path: tuple[str, ...]) -> Iterable[Message]:
+    """Return the messages that hold the field at a path."""
+    return (message,) if len(path) == 1 else _messages(message, path[:-1])
+
+
 def _messages(message: Message, path: tuple[str, ...]) -> Iterator[Message]:
     """Yield the messages at a path; one that is not set is left out."""
     if not path:
@@ -226,7 +230,7 @@ def _messages(message: Message, path: tuple[str, ...]) -> Iterator[Message]:
 
 def _values(message: Message, path: tuple[str, ...]) -> Iterator[str]:
     """Yield the texts at a path."""
-    for holder in _messages(message, path[:-1]):
+    for holder in _holding(message, path):
         value = getattr(holder, path[-1])
         if isinstance(value, str):
             yield value
