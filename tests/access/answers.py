@@ -69,18 +69,20 @@ class Answer:
         return f"{self.code} {self.message} {self.frames!r:.300}"
 
 
-async def call(caller: Caller, method: Method, *requests: Any) -> Answer:
+async def call(caller: Caller, method: Method, *requests: Any, quiet_s: float = QUIET_S) -> Answer:
     """Send the messages and return the answer; a stream is read until it is quiet.
 
     A call that was refused while the client wrote may end with an error of the client itself.
     """
     while True:
-        answer = await _called(caller, method, *requests)
+        answer = await _called(caller, method, requests, quiet_s)
         if answer.message != CLIENT_ERROR:
             return answer
 
 
-async def _called(caller: Caller, method: Method, *requests: Any) -> Answer:
+async def _called(
+    caller: Caller, method: Method, requests: Sequence[Any], quiet_s: float
+) -> Answer:
     # Not with the interceptors of the caller: they leave tasks behind when a stream is canceled.
     stub = getattr(_channel(caller), method.arity)(
         method.path,
@@ -99,7 +101,7 @@ async def _called(caller: Caller, method: Method, *requests: Any) -> Answer:
             if outward == "unary":
                 frames.append(await running)
             else:
-                await _read(running, frames)
+                await _read(running, frames, quiet_s)
     except grpc.aio.AioRpcError as error:
         code, message = error.code().name, str(error.details())
         details = bytes(dict(error.trailing_metadata() or ()).get(DETAILS, b""))
@@ -127,11 +129,11 @@ async def _write(running: Any, requests: Sequence[Any], *, ends: bool) -> None:
         return
 
 
-async def _read(running: Any, frames: list[bytes]) -> None:
+async def _read(running: Any, frames: list[bytes], quiet_s: float) -> None:
     """Read a stream until it ends or is quiet."""
     while len(frames) < FRAMES_MAX:
         reading = asyncio.ensure_future(running.read())
-        await asyncio.wait({reading}, timeout=QUIET_S)
+        await asyncio.wait({reading}, timeout=quiet_s)
         if not reading.done():
             running.cancel()
             await asyncio.gather(reading, return_exceptions=True)
