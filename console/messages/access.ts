@@ -130,7 +130,7 @@ export const access = {
   "providers.equals": "Has the value",
   "providers.addRule": "Add a rule",
   "providers.removeRule": "Remove rule {number}",
-  "providers.hook": "Plugin of logins",
+  "providers.hook": "Login plugin",
   "providers.hookHint": "Its result is the claim hook, which rules read.",
   "providers.link": "Users with a password and the same verified address become users of it",
   "providers.disabled": "Off: it is not offered, and no one signs in with it",

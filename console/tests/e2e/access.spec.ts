@@ -272,17 +272,17 @@ test("a provider names a plugin of logins, which is checked @S1-193", async ({ p
   await dialog.getByLabel("Issuer").fill(staff.issuer ?? "");
   await dialog.getByLabel("Client id").fill(staff.client ?? "");
   await dialog.getByLabel("Client secret").fill(staff.secret ?? "");
-  await dialog.getByLabel("Plugin of logins").fill("nobody");
+  await dialog.getByLabel("Login plugin").fill("nobody");
   await dialog.getByRole("button", { name: "Add a provider" }).click();
   await expect(dialog.getByRole("alert")).toContainText(
-    "no plugin `nobody` of the kind login is installed for all projects",
+    "no login plugin `nobody` is installed for all projects",
   );
   await clean(page);
-  await dialog.getByLabel("Plugin of logins").fill("teams");
+  await dialog.getByLabel("Login plugin").fill("teams");
   await dialog.getByRole("button", { name: "Add a provider" }).click();
   const provider = row(page, "Hooked");
   await provider.getByRole("button", { name: "Edit" }).click();
-  await expect(dialog.getByLabel("Plugin of logins")).toHaveValue("teams");
+  await expect(dialog.getByLabel("Login plugin")).toHaveValue("teams");
   await dialog.getByRole("button", { name: "Back" }).click();
   await provider.getByRole("button", { name: "Delete" }).click();
   await dialog.getByRole("button", { name: "Delete the provider" }).click();

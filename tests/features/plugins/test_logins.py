@@ -75,7 +75,7 @@ async def test_a_plugin_maps_the_claims_of_a_login(
     """Its result is one claim, which rules read; an error refuses the login, with a sentence."""
     status, refused = await closed.owner.rest("POST", PROVIDERS, settings(provider))
     assert (status, refused["error"]["reason"]) == (400, "PROVIDER_INVALID")
-    assert "no plugin `teams` of the kind login" in refused["error"]["message"]
+    assert "no login plugin `teams`" in refused["error"]["message"]
     await installed(closed)
     status, made = await closed.owner.rest("POST", PROVIDERS, settings(provider))
     assert (status, made["hook"]) == (201, "teams"), made

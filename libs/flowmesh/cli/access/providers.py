@@ -45,9 +45,9 @@ class Settings:
         bool | None,
         Parameter(help="Let users with a password and the same verified address move here."),
     ] = None
-    hook: Annotated[
-        str | None, Parameter(help="Plugin of the kind login that adds claims; empty is none.")
-    ] = None
+    hook: Annotated[str | None, Parameter(help="Login plugin that adds claims; empty is none.")] = (
+        None
+    )
     scope: Annotated[
         tuple[str, ...], Parameter(negative="", help="Scope besides openid; repeatable.")
     ] = ()

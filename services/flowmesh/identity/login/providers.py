@@ -143,7 +143,7 @@ class Providers:
         try:
             await self._hooks.check(hook)
         except (NotFound, Invalid):
-            text = f"no plugin `{hook[:50]}` of the kind login is installed for all projects"
+            text = f"no login plugin `{hook[:50]}` is installed for all projects"
             raise _wrong("hook", text) from None
 
     async def _placed(self, company: str, rule: Rule) -> Rule:
