@@ -36,6 +36,11 @@ class Move:
     step: str = COPYING
     paused: tuple[tuple[str, str, int], ...] = ()
 
+    @property
+    def paused_triggers(self) -> frozenset[tuple[str, str]]:
+        """The paused triggers, each a workflow and its id."""
+        return frozenset((workflow, trigger) for workflow, trigger, _ in self.paused)
+
     @classmethod
     def of(cls, found: object) -> Self:
         """Return the move of an entry; raise ValueError with its problem."""

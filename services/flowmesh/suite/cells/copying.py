@@ -1,10 +1,10 @@
-"""Workflows, reusable tasks, templates and labels of a project, copied to another cell.
+"""Workflows with their triggers, reusable tasks, templates and labels, copied to another cell.
 
 Versions are applied at the target in the order in which the source got them, so they have the same
 numbers. A copy that is repeated applies only what is missing.
 """
 
-from collections.abc import Callable
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,13 @@ from flowmesh.api.definition.v1 import version_service_pb2 as versions_pb
 from flowmesh.api.definition.v1.definition_service_pb2_grpc import DefinitionServiceStub
 from flowmesh.api.definition.v1.template_service_pb2_grpc import TemplateServiceStub
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
+from flowmesh.cells import COPYING, Move
 from flowmesh.errors import NotFound
 from flowmesh.sdk.values.ids import new_request_id
 from flowmesh.suite.cells.calls import CellCalls
+from flowmesh.suite.cells.parts import CannotMove, Part, Route
+from flowmesh.suite.cells.pausing import Triggers
+from flowmesh.suite.cells.survey import listed_triggers
 
 WORKFLOW = "Workflow"
 TASK = "WorkflowTask"
@@ -25,10 +29,6 @@ _WORDS = {WORKFLOW: "workflow", TASK: "task", TEMPLATE: "template"}
 _TRIGGERS = b"trigger"
 
 Versions = dict[tuple[str, str], dict[int, "_Version"]]
-
-
-class VersionDiffers(ValueError):
-    """A version does not become the same one in another cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class _Version:
         return self.created_us, self.kind == WORKFLOW, self.number
 
 
-class Definitions:
+class _Registered:
     """The workflows, tasks, templates and labels of a project in one cell."""
 
     def __init__(self, calls: CellCalls) -> None:
@@ -96,7 +96,7 @@ class Definitions:
         return answer.source, answer.content_type
 
     async def apply(self, version: _Version, text: bytes, content_type: str, reason: str) -> None:
-        """Register a version. Raises VersionDiffers if it becomes another one."""
+        """Register a version. Raises CannotMove if it becomes another one."""
         request = pb.ApplyRequest(
             source=text, content_type=content_type, request_id=new_request_id(), reason=reason
         )
@@ -107,7 +107,7 @@ class Definitions:
             if (each.kind, each.name) == (version.kind, version.name)
         ]
         if made != [(version.number, version.digest)]:
-            raise VersionDiffers(_differs(version, self.calls.cell.name))
+            raise CannotMove(_differs(version, self.calls.cell.name))
 
     async def delete(self, kind: str, name: str, reason: str) -> None:
         """Delete a workflow, a task or a template."""
@@ -152,39 +152,70 @@ class Definitions:
             await self.calls.call(self._labels.DeleteLabel, removal)
 
 
-class DefinitionCopy:
-    """Copies the definitions of a project from the source of its move to the target."""
+class Definitions(Part):
+    """The definitions of a project, and its triggers with their states."""
 
-    def __init__(
-        self, source: CellCalls, target: CellCalls, report: Callable[[str], object]
-    ) -> None:
-        self._source, self._target = Definitions(source), Definitions(target)
-        self._reason = f"moved from cell {source.cell.name}"
-        self._report = report
+    def __init__(self, route: Route) -> None:
+        super().__init__(route)
+        self._here, self._there = _Registered(route.source), _Registered(route.target)
 
-    async def problems(self) -> list[str]:
+    async def problems(self, move: Move) -> list[str]:
         """Return the definitions whose versions cannot have their numbers at the target."""
-        here, there = await self._source.versions(), await self._target.versions()
         found = []
+        if move.step == COPYING and await listed_triggers(self._target):
+            found.append("triggers that the cell has from an earlier stay")
+        here, there = await self._here.versions(), await self._there.versions()
         for (kind, name), versions in here.items():
             if min(versions, default=1) > 1:
                 found.append(f"the {_WORDS[kind]} {name}, which was deleted and made again")
             for number, version in there.get((kind, name), {}).items():
                 known = versions.get(number)
                 if known is None or known.digest != version.digest:
-                    found.append(_differs(version, self._target.calls.cell.name))
+                    found.append(_differs(version, self._target.cell.name))
                     break
         return found
 
-    async def copy(self, *, with_triggers: bool) -> set[str]:
+    async def copy(self) -> None:
+        """Make the target have the definitions of the source that have no triggers.
+
+        Triggers fire as soon as they are registered.
+        """
+        await self._copy(with_triggers=False)
+
+    async def switch(self, move: Move) -> None:
+        """Copy all definitions; triggers have the state at the target that they had before."""
+        paused = move.paused_triggers
+        now_us = time.time_ns() // 1_000
+        applied = await self._copy(with_triggers=True)
+        there = Triggers(self._target)
+        await there.pause(lambda ids: ids not in paused)
+        due = [each for each in move.paused if each[0] in applied and 0 < each[2] <= now_us]
+        await there.fire(due, self._target.project)
+
+    async def late(self) -> list[str]:
+        """Return the newest versions of the source that the target does not have."""
+        here, there = await self._here.versions(), await self._there.versions()
+        newest = [max(each.values(), key=lambda one: one.number) for each in here.values() if each]
+        return [
+            f"version {each.number} of the {_WORDS[each.kind]} {each.name}"
+            for each in newest
+            if each.number not in there.get((each.kind, each.name), {})
+        ]
+
+    async def cancel(self, move: Move) -> None:
+        """Let the triggers of the source fire again, and none of the target."""
+        await Triggers(self._target).pause(lambda _: True)
+        await Triggers(self._source).resume(move.paused_triggers)
+
+    async def _copy(self, *, with_triggers: bool) -> set[str]:
         """Make the target have the definitions of the source; return the applied workflows.
 
-        Triggers fire as soon as they are registered. Without `with_triggers`, workflows whose text
-        may have some are left out.
+        Without `with_triggers`, workflows whose text may have some are left out.
         """
-        here, there = await self._source.versions(), await self._target.versions()
+        reason = self._route.reason
+        here, there = await self._here.versions(), await self._there.versions()
         for kind, name in there.keys() - here.keys():
-            await self._target.delete(kind, name, self._reason)
+            await self._there.delete(kind, name, reason)
         left_out = set() if with_triggers else {key for key in here if _may_trigger(here[key])}
         missing = [
             version
@@ -193,31 +224,22 @@ class DefinitionCopy:
             if key not in left_out and number not in there.get(key, {})
         ]
         for count, version in enumerate(sorted(missing, key=lambda each: each.order), start=1):
-            text, content_type = await self._source.text(version)
-            await self._target.apply(version, text, content_type, self._reason)
-            self._report(f"copied {version.name} version {version.number}: {count}/{len(missing)}")
+            text, content_type = await self._here.text(version)
+            await self._there.apply(version, text, content_type, reason)
+            place = f"{version.name} version {version.number}"
+            self._route.report(f"copied {place}: {count}/{len(missing)}")
         for kind, name in here:
             if kind == WORKFLOW and (kind, name) not in left_out:
                 await self._copy_labels(name)
         return {each.name for each in missing if each.kind == WORKFLOW}
 
-    async def late(self) -> list[str]:
-        """Return the newest versions of the source that the target does not have."""
-        here, there = await self._source.versions(), await self._target.versions()
-        newest = [max(each.values(), key=lambda one: one.number) for each in here.values() if each]
-        return [
-            f"version {each.number} of the {_WORDS[each.kind]} {each.name}"
-            for each in newest
-            if each.number not in there.get((each.kind, each.name), {})
-        ]
-
     async def _copy_labels(self, workflow: str) -> None:
         try:
-            labels = await self._source.labels(workflow)
+            labels = await self._here.labels(workflow)
         except NotFound:
             # It was deleted a moment ago; the next copy deletes it at the target.
             return
-        await self._target.set_labels(workflow, labels, self._reason)
+        await self._there.set_labels(workflow, labels, self._route.reason)
 
 
 def _may_trigger(versions: dict[int, _Version]) -> bool:

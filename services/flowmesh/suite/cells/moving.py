@@ -32,11 +32,11 @@ from flowmesh.cells import (
     entry_of,
 )
 from flowmesh.suite.cells.calls import CellCalls
-from flowmesh.suite.cells.copying import DefinitionCopy, VersionDiffers
 from flowmesh.suite.cells.directory import OpenedDirectory
+from flowmesh.suite.cells.kinds import PARTS
+from flowmesh.suite.cells.parts import CannotMove, Route
 from flowmesh.suite.cells.pausing import Triggers
-from flowmesh.suite.cells.settings import copy_settings
-from flowmesh.suite.cells.survey import left_behind, listed_triggers, refused_data
+from flowmesh.suite.cells.survey import left_behind, refused_data
 from flowmesh.suite.files import print_line
 
 SETTLE_S = 1.0
@@ -163,7 +163,8 @@ class _Moving:
         self._sequence = sequence
         self._source = source
         self._target = target
-        self._copy = DefinitionCopy(source, target, print_line)
+        route = Route(source, target, print_line)
+        self._parts = [part(route) for part in PARTS]
 
     async def begin(self) -> None:
         """Enter the move; both cells serve the calls of a move that the directory has."""
@@ -174,8 +175,6 @@ class _Moving:
         await self.until_served()
         if self._move.step == COPYING:
             await self._check_data()
-            if await listed_triggers(self._target):
-                await self._refuse(["triggers that the cell has from an earlier stay"])
             for each in await left_behind(self._source):
                 print_line(f"cell {self._source.cell.name} keeps {each}")
             await self._copy_first()
@@ -192,8 +191,8 @@ class _Moving:
         """Leave the project in its cell, with its triggers as they were. Raises ValueError."""
         # Another command may have made the target the home.
         await self._check_entry()
-        await Triggers(self._target).pause(lambda _: True)
-        await Triggers(self._source).resume(self._paused)
+        for part in self._parts:
+            await part.cancel(self._move)
         await self._write(replace(self._pin, move=None))
 
     async def until_served(self) -> None:
@@ -208,11 +207,6 @@ class _Moving:
         assert self._pin.move is not None
         return self._pin.move
 
-    @property
-    def _paused(self) -> set[tuple[str, str]]:
-        """The triggers that the move pauses at the source: each a workflow and a trigger."""
-        return {(workflow, trigger) for workflow, trigger, _ in self._move.paused}
-
     async def _write(self, pin: Pin) -> None:
         self._sequence = await self._store.replace(pin, self._sequence)
         self._pin = pin
@@ -221,7 +215,9 @@ class _Moving:
         await self._write(replace(self._pin, move=move))
 
     async def _check_data(self) -> None:
-        found = await refused_data(self._source) + await self._copy.problems()
+        found = await refused_data(self._source)
+        for part in self._parts:
+            found += await part.problems(self._move)
         if found:
             await self._refuse(found)
 
@@ -234,8 +230,9 @@ class _Moving:
 
     async def _copy_first(self) -> None:
         try:
-            await self._copy.copy(with_triggers=False)
-        except VersionDiffers as error:
+            for part in self._parts:
+                await part.copy()
+        except CannotMove as error:
             await self._refuse([str(error)])
 
     async def _switch(self) -> None:
@@ -248,13 +245,12 @@ class _Moving:
                 await asyncio.sleep(SETTLE_S)
                 await self._check_data()
                 await self._check_entry()
-                await Triggers(self._source).pause(self._paused.__contains__)
-                await self._check_entry()
-                await self._take_triggers()
-                reason = f"moved from cell {self._source.cell.name}"
-                await copy_settings(self._source, self._target, reason)
+                await Triggers(self._source).pause(self._move.paused_triggers.__contains__)
+                for part in self._parts:
+                    await self._check_entry()
+                    await part.switch(self._move)
                 await self._write(self._switched())
-        except VersionDiffers as error:
+        except CannotMove as error:
             await self._refuse([str(error)])
         except TimeoutError:
             text = f"the switch took longer than {SWITCH_S / 2:.0f} s"
@@ -265,23 +261,15 @@ class _Moving:
             await calls.until_known(await calls.gateways(), names)
         took = time.monotonic() - began
         print_line(f"switched to {there.cell.name}; changes were refused for {took:.1f} s")
-        for each in await self._copy.late():
-            print_line(f"registered too late, register it again: {each}")
+        for part in self._parts:
+            for each in await part.late():
+                print_line(f"registered too late, register it again: {each}")
 
     def _switched(self) -> Pin:
         """Return the entry with the target as the home."""
         home, move = self._pin.home, replace(self._move, step=ENDING)
         assert home is not None
         return Pin(self._pin.project, Home(move.target, home.strict), move)
-
-    async def _take_triggers(self) -> None:
-        """Copy all definitions; triggers have the state at the target that they had before."""
-        now_us = time.time_ns() // 1_000
-        applied = await self._copy.copy(with_triggers=True)
-        there = Triggers(self._target)
-        await there.pause(lambda ids: ids not in self._paused)
-        due = [each for each in self._move.paused if each[0] in applied and 0 < each[2] <= now_us]
-        await there.fire(due, self._pin.project)
 
     async def _end(self) -> None:
         """Wait for the executions of the source."""

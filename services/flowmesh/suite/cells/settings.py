@@ -8,17 +8,22 @@ from flowmesh.api.execution.v1.limits_service_pb2_grpc import LimitServiceStub
 from flowmesh.api.execution.v1.retention_service_pb2_grpc import RetentionServiceStub
 from flowmesh.api.observe.v1 import observe_service_pb2 as observe_pb
 from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
+from flowmesh.cells import Move
 from flowmesh.suite.cells.calls import CellCalls
+from flowmesh.suite.cells.parts import Part
 
 _LIMIT = ("concurrency", "rate_per_second", "burst", "weight", "max_size", "retries")
 _SLO = ("target", "window_s", "slower_than_ms", "alert_burn_rate")
 
 
-async def copy_settings(source: CellCalls, target: CellCalls, reason: str) -> None:
-    """Give a project in the target what it has in the source, and no more."""
-    await _copy_retention(source, target)
-    await _copy_limits(source, target, reason)
-    await _copy_objectives(source, target)
+class Settings(Part):
+    """What the operators of a project have set."""
+
+    async def switch(self, move: Move) -> None:
+        """Give the project in the target what it has in the source, and no more."""
+        await _copy_retention(self._source, self._target)
+        await _copy_limits(self._source, self._target, self._route.reason)
+        await _copy_objectives(self._source, self._target)
 
 
 async def _copy_retention(source: CellCalls, target: CellCalls) -> None:

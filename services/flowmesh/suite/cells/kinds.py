@@ -1,0 +1,12 @@
+"""The table of what a move takes to another cell; `survey` has the kinds that it refuses."""
+
+from typing import Final
+
+from flowmesh.suite.cells.copying import Definitions
+from flowmesh.suite.cells.parts import Part
+from flowmesh.suite.cells.settings import Settings
+
+PARTS: Final[tuple[type[Part], ...]] = (Definitions, Settings)
+"""In the order of the switch: triggers fire as soon as their workflows are copied, so the data that
+executions use comes before, and settings that name workflows come after.
+"""
