@@ -149,7 +149,8 @@ def _source_of(read: Read, reading: Reading) -> SourceRecord | None:
     text = reading.source.text.encode()
     if text.strip() == orjson.dumps(read.document):
         return None
-    json = text.lstrip()[:1] in (b"{", b"[")
+    # Documents in a row are YAML, also if each is JSON, which has no line break in a text.
+    json = text.lstrip()[:1] in (b"{", b"[") and b"\n---" not in text
     return SourceRecord("application/json" if json else "application/yaml", text)
 
 
