@@ -1472,6 +1472,9 @@ pub struct PutFileRequest {
     pub media_type: ::prost::alloc::string::String,
     #[prost(bytes = "vec", tag = "4")]
     pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Number of the version, of a file that moves to this cell; 0 is the next one.
+    #[prost(uint32, tag = "5")]
+    pub version: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PutFileResponse {
@@ -1611,6 +1614,8 @@ pub mod file_service_client {
         ///   ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
         ///   RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
         ///   RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+        ///   FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+        ///   PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
         pub async fn put_file(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::PutFileRequest>,
@@ -4943,6 +4948,50 @@ pub struct DeleteSecretRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct DeleteSecretResponse {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareSecretImportRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareSecretImportResponse {
+    #[prost(string, tag = "1")]
+    pub import_id: ::prost::alloc::string::String,
+    /// Of X25519, in 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSecretsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// The import and its key, as the other cell has returned them.
+    #[prost(string, tag = "2")]
+    pub import_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSecretsResponse {
+    /// A SecretPage, sealed with the namespace, the import and the number of the page.
+    #[prost(bytes = "vec", tag = "1")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportSecretsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub import_id: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportSecretsResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SecretRef {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -4974,7 +5023,7 @@ pub mod secret_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Secrets of a namespace. Values are written and never read back over this service.
+    /// Secrets of a namespace. Values are written, and read back by services of the suite only.
     #[derive(Debug, Clone)]
     pub struct SecretServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -5132,6 +5181,104 @@ pub mod secret_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.identity.v1.SecretService",
                         "DeleteSecret",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+        /// good for one import within an hour, and ends the import that the namespace had before.
+        pub async fn prepare_secret_import(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PrepareSecretImportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrepareSecretImportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.SecretService/PrepareSecretImport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.SecretService",
+                        "PrepareSecretImport",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+        ///
+        ///   INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+        ///   FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+        pub async fn export_secrets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportSecretsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportSecretsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.SecretService/ExportSecrets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.SecretService",
+                        "ExportSecrets",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Opens and stores the next page of an import, with the numbers that the versions have. The first
+        /// page replaces the secrets of the namespace, and the last one ends the import.
+        ///
+        ///   FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+        ///                                                 sealed for another project, or is not the next
+        pub async fn import_secrets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportSecretsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportSecretsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.identity.v1.SecretService/ImportSecrets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.identity.v1.SecretService",
+                        "ImportSecrets",
                     ),
                 );
             self.inner.unary(req, path, codec).await

@@ -39,6 +39,9 @@ SECRETS_MAX: Final = 1_000
 # Older versions of a secret are deleted.
 SECRET_VERSIONS_KEPT: Final = 100
 SECRET_REFS_MAX: Final = 100
+# Versions in a page that moves to another cell, and the time of such an import.
+SECRET_PAGE: Final = 64
+SECRET_IMPORT_S: Final = 3_600
 
 # Failed logins of an account from a network before the first delay, which then doubles.
 FAILURES_FREE: Final = 5
@@ -60,6 +63,7 @@ FILE_PATH_BYTES_MAX: Final = 1_024
 FILE_NAME_BYTES_MAX: Final = 255
 # Older versions are deleted.
 FILE_VERSIONS_MAX: Final = 100
+FILE_NUMBER_MAX: Final = 10**9
 # Uploads of a project at once; further ones wait.
 FILE_UPLOADS_MAX: Final = 4
 FILE_TRANSFER_S: Final = 300

@@ -74,6 +74,7 @@ from flowmesh.identity.provisioning.caller import ProvisioningCaller
 from flowmesh.identity.provisioning.provisioning import Provisioning
 from flowmesh.identity.revocations import HeartbeatLoop, Revocations
 from flowmesh.identity.saml.client import Saml
+from flowmesh.identity.secret_moves import SecretMoves
 from flowmesh.identity.secrets import Secrets
 from flowmesh.identity.storage.audit import AuditStore
 from flowmesh.identity.storage.database import MIGRATIONS, Database
@@ -338,7 +339,9 @@ class _Parts:
         return MemberServer(members=members, accounts=self.accounts)
 
     def secret_server(self) -> SecretServer:
-        return SecretServer(Secrets(store=self.secrets, wrapping=self._wrapping))
+        secrets = Secrets(store=self.secrets, wrapping=self._wrapping)
+        moves = SecretMoves(store=self.secrets, secrets=secrets, installation=self._sealer)
+        return SecretServer(secrets, moves)
 
     def encryption_server(self) -> EncryptionServer:
         encryption = Encryption(

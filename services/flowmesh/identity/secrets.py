@@ -64,6 +64,31 @@ class Secrets:
         sealer = await self._sealer(namespace)
         return [await self._value(sealer, namespace, name, version) for name, version in wanted]
 
+    async def versions(
+        self, namespace: str, after: tuple[str, int], count: int
+    ) -> list[tuple[SecretVersion, bytes]]:
+        """Return the next versions of all secrets with their values, by name and number."""
+        found = await self._store.versions(namespace, after, count)
+        sealer = await self._sealer(namespace)
+        if not found or sealer is None:
+            return []
+        return [
+            (each, _opened(sealer, sealed, _place(namespace, each.name, each.version)))
+            for each, sealed in found
+        ]
+
+    async def sealed(
+        self, namespace: str, copies: Iterable[tuple[SecretVersion, bytes]]
+    ) -> list[tuple[SecretVersion, bytes]]:
+        """Return versions of another cell with their values sealed for this one."""
+        sealer = await self._sealer(namespace) or await self._new_sealer(namespace)
+        found = []
+        for version, value in copies:
+            check_secret(version.name, value)
+            place = _place(namespace, version.name, version.version)
+            found.append((version, sealer.seal(value, place)))
+        return found
+
     async def _value(self, sealer: Sealer | None, namespace: str, name: str, version: int) -> bytes:
         found = await self._store.sealed(namespace, name, min(version, NO_VERSION))
         if found is None or sealer is None:
@@ -110,30 +135,31 @@ def _place(namespace: str, name: str, version: int) -> str:
 def check_room(others: int) -> None:
     """Raise SECRET_INVALID if a namespace has no room for another secret."""
     if others >= SECRETS_MAX:
-        raise _wrong("name", f"the namespace has {SECRETS_MAX:,} secrets; delete one")
+        raise wrong("name", f"the namespace has {SECRETS_MAX:,} secrets; delete one")
 
 
 def check_refs(count: int) -> None:
     """Raise SECRET_INVALID for more secrets than a call resolves."""
     if count > SECRET_REFS_MAX:
-        raise _wrong("refs", f"a call resolves at most {SECRET_REFS_MAX} secrets")
+        raise wrong("refs", f"a call resolves at most {SECRET_REFS_MAX} secrets")
 
 
 def check_secret(name: str, value: bytes) -> None:
     """Raise SECRET_INVALID for a malformed name or value."""
     if not _NAME.fullmatch(name):
         text = f"the name {name[:50]!r} is not 1 to 128 of a-z, A-Z, 0-9, `.`, `_` and `-`"
-        raise _wrong("name", text)
+        raise wrong("name", text)
     if not 1 <= len(value) <= SECRET_BYTES_MAX:
         text = f"the value has {len(value):,} bytes, not 1 to {SECRET_BYTES_MAX:,}"
-        raise _wrong("value", text)
+        raise wrong("value", text)
     try:
         value.decode()
     except UnicodeDecodeError:
-        raise _wrong("value", "the value is not UTF-8 text; encode it, as with base64") from None
+        raise wrong("value", "the value is not UTF-8 text; encode it, as with base64") from None
 
 
-def _wrong(field: str, message: str) -> Invalid:
+def wrong(field: str, message: str) -> Invalid:
+    """Return the error of a field."""
     return Invalid(
         "SECRET_INVALID", message, violations=(Violation(field, message, "SECRET_INVALID"),)
     )

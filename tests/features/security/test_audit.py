@@ -328,6 +328,10 @@ async def _contents(audited: Audited, project: str) -> None:
     await call(owner, "QuotaService.SetQuota", project_id=project, quota=quota)
     await call(owner, "PlanService.SetPlan", company_id="co_default", plan={"name": "team"})
     await call(owner, "SecretService.PutSecret", name="token", value=b"canary", **NAMESPACE)
+    opened = await call(owner, "SecretService.PrepareSecretImport", **NAMESPACE)
+    to = {"import_id": opened.import_id, **NAMESPACE}
+    page = await call(owner, "SecretService.ExportSecrets", public_key=opened.public_key, **to)
+    await call(owner, "SecretService.ImportSecrets", sealed=page.sealed, **to)
     await call(owner, "SecretService.DeleteSecret", name="token", **NAMESPACE)
     file = {"project_id": project, "path": "a.txt"}
     await call(owner, "FileService.PutFile", data=b"text", **file)

@@ -54,3 +54,51 @@ delete from data_keys where namespace in (
     join companies c on c.id = p.company
     where least(p.deleted_at, o.deleted_at, c.deleted_at) < now() - make_interval(days => :days)
 );
+
+-- name: versions-of-secrets(namespace, name, version, count)
+-- The next versions of all secrets, by name and number.
+select name, version, sealed, created_by, created_at from secrets
+where namespace = :namespace and (name, version) > (:name, :version::int)
+order by name, version
+limit :count;
+
+-- name: note-export(namespace, import_id, page, secrets, call)!
+insert into secret_exports (namespace, import_id, page, secrets, exported_at)
+select :namespace, :import_id, :page, :secrets, clock_timestamp()
+from (select set_config('flowmesh.call', :call, true)) as called
+on conflict (namespace) do update set import_id = excluded.import_id, page = excluded.page,
+    secrets = excluded.secrets, exported_at = excluded.exported_at;
+
+-- name: open-import(namespace, import_id, sealed_key, call)!
+insert into secret_imports (namespace, import_id, sealed_key)
+select :namespace, :import_id, :sealed_key
+from (select set_config('flowmesh.call', :call, true)) as called
+on conflict (namespace) do update set import_id = excluded.import_id,
+    sealed_key = excluded.sealed_key, pages = 0, created_at = now();
+
+-- name: lock-import(namespace, import_id, seconds)^
+select sealed_key, pages from secret_imports
+where namespace = :namespace and import_id = :import_id
+    and created_at > now() - make_interval(secs => :seconds)
+for update;
+
+-- name: count-page(namespace, call)!
+update secret_imports set pages = pages + 1
+where namespace = :namespace and set_config('flowmesh.call', :call, true) is not null;
+
+-- name: end-import(namespace, call)!
+delete from secret_imports
+where namespace = :namespace and set_config('flowmesh.call', :call, true) is not null;
+
+-- name: delete-secrets(namespace, call)!
+delete from secrets
+where namespace = :namespace and set_config('flowmesh.call', :call, true) is not null;
+
+-- name: insert-secret-copy(namespace, name, version, sealed, created_by, created_us, call)!
+insert into secrets (namespace, name, version, sealed, created_by, created_at)
+select :namespace, :name, :version, :sealed, :created_by,
+    to_timestamp(:created_us::bigint / 1000000.0)
+from (select set_config('flowmesh.call', :call, true)) as called;
+
+-- name: delete-old-imports(seconds)!
+delete from secret_imports where created_at < now() - make_interval(secs => :seconds);

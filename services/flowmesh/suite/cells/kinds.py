@@ -4,9 +4,10 @@ from typing import Final
 
 from flowmesh.suite.cells.copying import Definitions
 from flowmesh.suite.cells.parts import Part
+from flowmesh.suite.cells.secrets import Secrets
 from flowmesh.suite.cells.settings import Settings
 
-PARTS: Final[tuple[type[Part], ...]] = (Definitions, Settings)
+PARTS: Final[tuple[type[Part], ...]] = (Secrets, Definitions, Settings)
 """In the order of the switch: triggers fire as soon as their workflows are copied, so the data that
 executions use comes before, and settings that name workflows come after.
 """

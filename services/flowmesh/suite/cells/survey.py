@@ -30,8 +30,6 @@ from flowmesh.api.identity.v1.file_service_pb2 import ListFilesRequest
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.api.identity.v1.key_service_pb2 import ListApiKeysRequest
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
-from flowmesh.api.identity.v1.secret_service_pb2 import ListSecretsRequest
-from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.identity.v1.tenant_service_pb2 import (
     ListCompaniesRequest,
     ListOrganizationsRequest,
@@ -77,7 +75,6 @@ _KINDS = (
         ListSubscriptionsRequest,
         "subscriptions",
     ),
-    _Kind("secrets", SecretServiceStub, "ListSecrets", ListSecretsRequest, "secrets"),
     _Kind("applications", AppServiceStub, "ListApps", ListAppsRequest, "apps"),
     _Kind("specs of agents", FleetServiceStub, "ListAgentSpecs", ListAgentSpecsRequest, "specs"),
     _Kind(

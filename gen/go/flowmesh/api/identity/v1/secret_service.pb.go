@@ -395,6 +395,321 @@ func (*DeleteSecretResponse) Descriptor() ([]byte, []int) {
 	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{6}
 }
 
+type PrepareSecretImportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareSecretImportRequest) Reset() {
+	*x = PrepareSecretImportRequest{}
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareSecretImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareSecretImportRequest) ProtoMessage() {}
+
+func (x *PrepareSecretImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareSecretImportRequest.ProtoReflect.Descriptor instead.
+func (*PrepareSecretImportRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *PrepareSecretImportRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type PrepareSecretImportResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ImportId string                 `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	// Of X25519, in 32 bytes.
+	PublicKey     []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareSecretImportResponse) Reset() {
+	*x = PrepareSecretImportResponse{}
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareSecretImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareSecretImportResponse) ProtoMessage() {}
+
+func (x *PrepareSecretImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareSecretImportResponse.ProtoReflect.Descriptor instead.
+func (*PrepareSecretImportResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *PrepareSecretImportResponse) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+func (x *PrepareSecretImportResponse) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+type ExportSecretsRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	// The import and its key, as the other cell has returned them.
+	ImportId      string `protobuf:"bytes,2,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	PublicKey     []byte `protobuf:"bytes,3,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSecretsRequest) Reset() {
+	*x = ExportSecretsRequest{}
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSecretsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSecretsRequest) ProtoMessage() {}
+
+func (x *ExportSecretsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSecretsRequest.ProtoReflect.Descriptor instead.
+func (*ExportSecretsRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ExportSecretsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ExportSecretsRequest) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+func (x *ExportSecretsRequest) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *ExportSecretsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ExportSecretsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A SecretPage, sealed with the namespace, the import and the number of the page.
+	Sealed        []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportSecretsResponse) Reset() {
+	*x = ExportSecretsResponse{}
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportSecretsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportSecretsResponse) ProtoMessage() {}
+
+func (x *ExportSecretsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportSecretsResponse.ProtoReflect.Descriptor instead.
+func (*ExportSecretsResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ExportSecretsResponse) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+func (x *ExportSecretsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type ImportSecretsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	ImportId      string                 `protobuf:"bytes,2,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	Sealed        []byte                 `protobuf:"bytes,3,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSecretsRequest) Reset() {
+	*x = ImportSecretsRequest{}
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSecretsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSecretsRequest) ProtoMessage() {}
+
+func (x *ImportSecretsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSecretsRequest.ProtoReflect.Descriptor instead.
+func (*ImportSecretsRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ImportSecretsRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ImportSecretsRequest) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+func (x *ImportSecretsRequest) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+type ImportSecretsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportSecretsResponse) Reset() {
+	*x = ImportSecretsResponse{}
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportSecretsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportSecretsResponse) ProtoMessage() {}
+
+func (x *ImportSecretsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportSecretsResponse.ProtoReflect.Descriptor instead.
+func (*ImportSecretsResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{12}
+}
+
 type SecretRef struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -406,7 +721,7 @@ type SecretRef struct {
 
 func (x *SecretRef) Reset() {
 	*x = SecretRef{}
-	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -418,7 +733,7 @@ func (x *SecretRef) String() string {
 func (*SecretRef) ProtoMessage() {}
 
 func (x *SecretRef) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[7]
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -431,7 +746,7 @@ func (x *SecretRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SecretRef.ProtoReflect.Descriptor instead.
 func (*SecretRef) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{7}
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SecretRef) GetName() string {
@@ -458,7 +773,7 @@ type ResolveSecretsRequest struct {
 
 func (x *ResolveSecretsRequest) Reset() {
 	*x = ResolveSecretsRequest{}
-	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +785,7 @@ func (x *ResolveSecretsRequest) String() string {
 func (*ResolveSecretsRequest) ProtoMessage() {}
 
 func (x *ResolveSecretsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[8]
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +798,7 @@ func (x *ResolveSecretsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretsRequest.ProtoReflect.Descriptor instead.
 func (*ResolveSecretsRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{8}
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ResolveSecretsRequest) GetNamespace() string {
@@ -510,7 +825,7 @@ type ResolveSecretsResponse struct {
 
 func (x *ResolveSecretsResponse) Reset() {
 	*x = ResolveSecretsResponse{}
-	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -522,7 +837,7 @@ func (x *ResolveSecretsResponse) String() string {
 func (*ResolveSecretsResponse) ProtoMessage() {}
 
 func (x *ResolveSecretsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[9]
+	mi := &file_flowmesh_api_identity_v1_secret_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -535,7 +850,7 @@ func (x *ResolveSecretsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveSecretsResponse.ProtoReflect.Descriptor instead.
 func (*ResolveSecretsResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{9}
+	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ResolveSecretsResponse) GetValues() [][]byte {
@@ -573,7 +888,28 @@ const file_flowmesh_api_identity_v1_secret_service_proto_rawDesc = "" +
 	"\x13DeleteSecretRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\"\x16\n" +
-	"\x14DeleteSecretResponse\"9\n" +
+	"\x14DeleteSecretResponse\":\n" +
+	"\x1aPrepareSecretImportRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"_\n" +
+	"\x1bPrepareSecretImportResponse\x12!\n" +
+	"\timport_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\bimportId\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\fR\tpublicKey\"\x95\x01\n" +
+	"\x14ExportSecretsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n" +
+	"\timport_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\bR\bimportId\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x03 \x01(\fR\tpublicKey\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"W\n" +
+	"\x15ExportSecretsResponse\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\fR\x06sealed\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n" +
+	"\x14ImportSecretsRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n" +
+	"\timport_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\bR\bimportId\x12\x16\n" +
+	"\x06sealed\x18\x03 \x01(\fR\x06sealed\"\x17\n" +
+	"\x15ImportSecretsResponse\"9\n" +
 	"\tSecretRef\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\"n\n" +
@@ -581,11 +917,14 @@ const file_flowmesh_api_identity_v1_secret_service_proto_rawDesc = "" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x127\n" +
 	"\x04refs\x18\x02 \x03(\v2#.flowmesh.api.identity.v1.SecretRefR\x04refs\"0\n" +
 	"\x16ResolveSecretsResponse\x12\x16\n" +
-	"\x06values\x18\x01 \x03(\fR\x06values2\xe9\x03\n" +
+	"\x06values\x18\x01 \x03(\fR\x06values2\x99\a\n" +
 	"\rSecretService\x12n\n" +
 	"\tPutSecret\x12*.flowmesh.api.identity.v1.PutSecretRequest\x1a+.flowmesh.api.identity.v1.PutSecretResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12r\n" +
 	"\vListSecrets\x12,.flowmesh.api.identity.v1.ListSecretsRequest\x1a-.flowmesh.api.identity.v1.ListSecretsResponse\"\x06\xea\xe0\x18\x02\b\x06\x12w\n" +
-	"\fDeleteSecret\x12-.flowmesh.api.identity.v1.DeleteSecretRequest\x1a..flowmesh.api.identity.v1.DeleteSecretResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12{\n" +
+	"\fDeleteSecret\x12-.flowmesh.api.identity.v1.DeleteSecretRequest\x1a..flowmesh.api.identity.v1.DeleteSecretResponse\"\b\xea\xe0\x18\x04\b\x06(\x01\x12\x99\x01\n" +
+	"\x13PrepareSecretImport\x124.flowmesh.api.identity.v1.PrepareSecretImportRequest\x1a5.flowmesh.api.identity.v1.PrepareSecretImportResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12\x87\x01\n" +
+	"\rExportSecrets\x12..flowmesh.api.identity.v1.ExportSecretsRequest\x1a/.flowmesh.api.identity.v1.ExportSecretsResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12\x87\x01\n" +
+	"\rImportSecrets\x12..flowmesh.api.identity.v1.ImportSecretsRequest\x1a/.flowmesh.api.identity.v1.ImportSecretsResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12{\n" +
 	"\x0eResolveSecrets\x12/.flowmesh.api.identity.v1.ResolveSecretsRequest\x1a0.flowmesh.api.identity.v1.ResolveSecretsResponse\"\x06\xea\xe0\x18\x02\b\n" +
 	"Bq\n" +
 	"\x1cdev.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18Flowmesh.Api.Identity.V1b\x06proto3"
@@ -602,36 +941,48 @@ func file_flowmesh_api_identity_v1_secret_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_identity_v1_secret_service_proto_rawDescData
 }
 
-var file_flowmesh_api_identity_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_flowmesh_api_identity_v1_secret_service_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_flowmesh_api_identity_v1_secret_service_proto_goTypes = []any{
-	(*Secret)(nil),                 // 0: flowmesh.api.identity.v1.Secret
-	(*PutSecretRequest)(nil),       // 1: flowmesh.api.identity.v1.PutSecretRequest
-	(*PutSecretResponse)(nil),      // 2: flowmesh.api.identity.v1.PutSecretResponse
-	(*ListSecretsRequest)(nil),     // 3: flowmesh.api.identity.v1.ListSecretsRequest
-	(*ListSecretsResponse)(nil),    // 4: flowmesh.api.identity.v1.ListSecretsResponse
-	(*DeleteSecretRequest)(nil),    // 5: flowmesh.api.identity.v1.DeleteSecretRequest
-	(*DeleteSecretResponse)(nil),   // 6: flowmesh.api.identity.v1.DeleteSecretResponse
-	(*SecretRef)(nil),              // 7: flowmesh.api.identity.v1.SecretRef
-	(*ResolveSecretsRequest)(nil),  // 8: flowmesh.api.identity.v1.ResolveSecretsRequest
-	(*ResolveSecretsResponse)(nil), // 9: flowmesh.api.identity.v1.ResolveSecretsResponse
+	(*Secret)(nil),                      // 0: flowmesh.api.identity.v1.Secret
+	(*PutSecretRequest)(nil),            // 1: flowmesh.api.identity.v1.PutSecretRequest
+	(*PutSecretResponse)(nil),           // 2: flowmesh.api.identity.v1.PutSecretResponse
+	(*ListSecretsRequest)(nil),          // 3: flowmesh.api.identity.v1.ListSecretsRequest
+	(*ListSecretsResponse)(nil),         // 4: flowmesh.api.identity.v1.ListSecretsResponse
+	(*DeleteSecretRequest)(nil),         // 5: flowmesh.api.identity.v1.DeleteSecretRequest
+	(*DeleteSecretResponse)(nil),        // 6: flowmesh.api.identity.v1.DeleteSecretResponse
+	(*PrepareSecretImportRequest)(nil),  // 7: flowmesh.api.identity.v1.PrepareSecretImportRequest
+	(*PrepareSecretImportResponse)(nil), // 8: flowmesh.api.identity.v1.PrepareSecretImportResponse
+	(*ExportSecretsRequest)(nil),        // 9: flowmesh.api.identity.v1.ExportSecretsRequest
+	(*ExportSecretsResponse)(nil),       // 10: flowmesh.api.identity.v1.ExportSecretsResponse
+	(*ImportSecretsRequest)(nil),        // 11: flowmesh.api.identity.v1.ImportSecretsRequest
+	(*ImportSecretsResponse)(nil),       // 12: flowmesh.api.identity.v1.ImportSecretsResponse
+	(*SecretRef)(nil),                   // 13: flowmesh.api.identity.v1.SecretRef
+	(*ResolveSecretsRequest)(nil),       // 14: flowmesh.api.identity.v1.ResolveSecretsRequest
+	(*ResolveSecretsResponse)(nil),      // 15: flowmesh.api.identity.v1.ResolveSecretsResponse
 }
 var file_flowmesh_api_identity_v1_secret_service_proto_depIdxs = []int32{
-	0, // 0: flowmesh.api.identity.v1.PutSecretResponse.secret:type_name -> flowmesh.api.identity.v1.Secret
-	0, // 1: flowmesh.api.identity.v1.ListSecretsResponse.secrets:type_name -> flowmesh.api.identity.v1.Secret
-	7, // 2: flowmesh.api.identity.v1.ResolveSecretsRequest.refs:type_name -> flowmesh.api.identity.v1.SecretRef
-	1, // 3: flowmesh.api.identity.v1.SecretService.PutSecret:input_type -> flowmesh.api.identity.v1.PutSecretRequest
-	3, // 4: flowmesh.api.identity.v1.SecretService.ListSecrets:input_type -> flowmesh.api.identity.v1.ListSecretsRequest
-	5, // 5: flowmesh.api.identity.v1.SecretService.DeleteSecret:input_type -> flowmesh.api.identity.v1.DeleteSecretRequest
-	8, // 6: flowmesh.api.identity.v1.SecretService.ResolveSecrets:input_type -> flowmesh.api.identity.v1.ResolveSecretsRequest
-	2, // 7: flowmesh.api.identity.v1.SecretService.PutSecret:output_type -> flowmesh.api.identity.v1.PutSecretResponse
-	4, // 8: flowmesh.api.identity.v1.SecretService.ListSecrets:output_type -> flowmesh.api.identity.v1.ListSecretsResponse
-	6, // 9: flowmesh.api.identity.v1.SecretService.DeleteSecret:output_type -> flowmesh.api.identity.v1.DeleteSecretResponse
-	9, // 10: flowmesh.api.identity.v1.SecretService.ResolveSecrets:output_type -> flowmesh.api.identity.v1.ResolveSecretsResponse
-	7, // [7:11] is the sub-list for method output_type
-	3, // [3:7] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	0,  // 0: flowmesh.api.identity.v1.PutSecretResponse.secret:type_name -> flowmesh.api.identity.v1.Secret
+	0,  // 1: flowmesh.api.identity.v1.ListSecretsResponse.secrets:type_name -> flowmesh.api.identity.v1.Secret
+	13, // 2: flowmesh.api.identity.v1.ResolveSecretsRequest.refs:type_name -> flowmesh.api.identity.v1.SecretRef
+	1,  // 3: flowmesh.api.identity.v1.SecretService.PutSecret:input_type -> flowmesh.api.identity.v1.PutSecretRequest
+	3,  // 4: flowmesh.api.identity.v1.SecretService.ListSecrets:input_type -> flowmesh.api.identity.v1.ListSecretsRequest
+	5,  // 5: flowmesh.api.identity.v1.SecretService.DeleteSecret:input_type -> flowmesh.api.identity.v1.DeleteSecretRequest
+	7,  // 6: flowmesh.api.identity.v1.SecretService.PrepareSecretImport:input_type -> flowmesh.api.identity.v1.PrepareSecretImportRequest
+	9,  // 7: flowmesh.api.identity.v1.SecretService.ExportSecrets:input_type -> flowmesh.api.identity.v1.ExportSecretsRequest
+	11, // 8: flowmesh.api.identity.v1.SecretService.ImportSecrets:input_type -> flowmesh.api.identity.v1.ImportSecretsRequest
+	14, // 9: flowmesh.api.identity.v1.SecretService.ResolveSecrets:input_type -> flowmesh.api.identity.v1.ResolveSecretsRequest
+	2,  // 10: flowmesh.api.identity.v1.SecretService.PutSecret:output_type -> flowmesh.api.identity.v1.PutSecretResponse
+	4,  // 11: flowmesh.api.identity.v1.SecretService.ListSecrets:output_type -> flowmesh.api.identity.v1.ListSecretsResponse
+	6,  // 12: flowmesh.api.identity.v1.SecretService.DeleteSecret:output_type -> flowmesh.api.identity.v1.DeleteSecretResponse
+	8,  // 13: flowmesh.api.identity.v1.SecretService.PrepareSecretImport:output_type -> flowmesh.api.identity.v1.PrepareSecretImportResponse
+	10, // 14: flowmesh.api.identity.v1.SecretService.ExportSecrets:output_type -> flowmesh.api.identity.v1.ExportSecretsResponse
+	12, // 15: flowmesh.api.identity.v1.SecretService.ImportSecrets:output_type -> flowmesh.api.identity.v1.ImportSecretsResponse
+	15, // 16: flowmesh.api.identity.v1.SecretService.ResolveSecrets:output_type -> flowmesh.api.identity.v1.ResolveSecretsResponse
+	10, // [10:17] is the sub-list for method output_type
+	3,  // [3:10] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_identity_v1_secret_service_proto_init() }
@@ -645,7 +996,7 @@ func file_flowmesh_api_identity_v1_secret_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_identity_v1_secret_service_proto_rawDesc), len(file_flowmesh_api_identity_v1_secret_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

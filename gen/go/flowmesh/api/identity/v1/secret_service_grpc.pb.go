@@ -19,17 +19,20 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	SecretService_PutSecret_FullMethodName      = "/flowmesh.api.identity.v1.SecretService/PutSecret"
-	SecretService_ListSecrets_FullMethodName    = "/flowmesh.api.identity.v1.SecretService/ListSecrets"
-	SecretService_DeleteSecret_FullMethodName   = "/flowmesh.api.identity.v1.SecretService/DeleteSecret"
-	SecretService_ResolveSecrets_FullMethodName = "/flowmesh.api.identity.v1.SecretService/ResolveSecrets"
+	SecretService_PutSecret_FullMethodName           = "/flowmesh.api.identity.v1.SecretService/PutSecret"
+	SecretService_ListSecrets_FullMethodName         = "/flowmesh.api.identity.v1.SecretService/ListSecrets"
+	SecretService_DeleteSecret_FullMethodName        = "/flowmesh.api.identity.v1.SecretService/DeleteSecret"
+	SecretService_PrepareSecretImport_FullMethodName = "/flowmesh.api.identity.v1.SecretService/PrepareSecretImport"
+	SecretService_ExportSecrets_FullMethodName       = "/flowmesh.api.identity.v1.SecretService/ExportSecrets"
+	SecretService_ImportSecrets_FullMethodName       = "/flowmesh.api.identity.v1.SecretService/ImportSecrets"
+	SecretService_ResolveSecrets_FullMethodName      = "/flowmesh.api.identity.v1.SecretService/ResolveSecrets"
 )
 
 // SecretServiceClient is the client API for SecretService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Secrets of a namespace. Values are written and never read back over this service.
+// Secrets of a namespace. Values are written, and read back by services of the suite only.
 type SecretServiceClient interface {
 	// Stores a new version of a secret.
 	//
@@ -39,6 +42,20 @@ type SecretServiceClient interface {
 	ListSecrets(ctx context.Context, in *ListSecretsRequest, opts ...grpc.CallOption) (*ListSecretsResponse, error)
 	// NOT_FOUND / SECRET_NOT_FOUND
 	DeleteSecret(ctx context.Context, in *DeleteSecretRequest, opts ...grpc.CallOption) (*DeleteSecretResponse, error)
+	// Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+	// good for one import within an hour, and ends the import that the namespace had before.
+	PrepareSecretImport(ctx context.Context, in *PrepareSecretImportRequest, opts ...grpc.CallOption) (*PrepareSecretImportResponse, error)
+	// Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+	//
+	//	INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+	//	FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+	ExportSecrets(ctx context.Context, in *ExportSecretsRequest, opts ...grpc.CallOption) (*ExportSecretsResponse, error)
+	// Opens and stores the next page of an import, with the numbers that the versions have. The first
+	// page replaces the secrets of the namespace, and the last one ends the import.
+	//
+	//	FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+	//	                                              sealed for another project, or is not the next
+	ImportSecrets(ctx context.Context, in *ImportSecretsRequest, opts ...grpc.CallOption) (*ImportSecretsResponse, error)
 	// Returns the values of secrets to a worker service.
 	//
 	//	NOT_FOUND / SECRET_NOT_FOUND   names the first one that is missing
@@ -83,6 +100,36 @@ func (c *secretServiceClient) DeleteSecret(ctx context.Context, in *DeleteSecret
 	return out, nil
 }
 
+func (c *secretServiceClient) PrepareSecretImport(ctx context.Context, in *PrepareSecretImportRequest, opts ...grpc.CallOption) (*PrepareSecretImportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PrepareSecretImportResponse)
+	err := c.cc.Invoke(ctx, SecretService_PrepareSecretImport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) ExportSecrets(ctx context.Context, in *ExportSecretsRequest, opts ...grpc.CallOption) (*ExportSecretsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportSecretsResponse)
+	err := c.cc.Invoke(ctx, SecretService_ExportSecrets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *secretServiceClient) ImportSecrets(ctx context.Context, in *ImportSecretsRequest, opts ...grpc.CallOption) (*ImportSecretsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportSecretsResponse)
+	err := c.cc.Invoke(ctx, SecretService_ImportSecrets_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *secretServiceClient) ResolveSecrets(ctx context.Context, in *ResolveSecretsRequest, opts ...grpc.CallOption) (*ResolveSecretsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ResolveSecretsResponse)
@@ -97,7 +144,7 @@ func (c *secretServiceClient) ResolveSecrets(ctx context.Context, in *ResolveSec
 // All implementations must embed UnimplementedSecretServiceServer
 // for forward compatibility.
 //
-// Secrets of a namespace. Values are written and never read back over this service.
+// Secrets of a namespace. Values are written, and read back by services of the suite only.
 type SecretServiceServer interface {
 	// Stores a new version of a secret.
 	//
@@ -107,6 +154,20 @@ type SecretServiceServer interface {
 	ListSecrets(context.Context, *ListSecretsRequest) (*ListSecretsResponse, error)
 	// NOT_FOUND / SECRET_NOT_FOUND
 	DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error)
+	// Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+	// good for one import within an hour, and ends the import that the namespace had before.
+	PrepareSecretImport(context.Context, *PrepareSecretImportRequest) (*PrepareSecretImportResponse, error)
+	// Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+	//
+	//	INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+	//	FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+	ExportSecrets(context.Context, *ExportSecretsRequest) (*ExportSecretsResponse, error)
+	// Opens and stores the next page of an import, with the numbers that the versions have. The first
+	// page replaces the secrets of the namespace, and the last one ends the import.
+	//
+	//	FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+	//	                                              sealed for another project, or is not the next
+	ImportSecrets(context.Context, *ImportSecretsRequest) (*ImportSecretsResponse, error)
 	// Returns the values of secrets to a worker service.
 	//
 	//	NOT_FOUND / SECRET_NOT_FOUND   names the first one that is missing
@@ -129,6 +190,15 @@ func (UnimplementedSecretServiceServer) ListSecrets(context.Context, *ListSecret
 }
 func (UnimplementedSecretServiceServer) DeleteSecret(context.Context, *DeleteSecretRequest) (*DeleteSecretResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DeleteSecret not implemented")
+}
+func (UnimplementedSecretServiceServer) PrepareSecretImport(context.Context, *PrepareSecretImportRequest) (*PrepareSecretImportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrepareSecretImport not implemented")
+}
+func (UnimplementedSecretServiceServer) ExportSecrets(context.Context, *ExportSecretsRequest) (*ExportSecretsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportSecrets not implemented")
+}
+func (UnimplementedSecretServiceServer) ImportSecrets(context.Context, *ImportSecretsRequest) (*ImportSecretsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportSecrets not implemented")
 }
 func (UnimplementedSecretServiceServer) ResolveSecrets(context.Context, *ResolveSecretsRequest) (*ResolveSecretsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResolveSecrets not implemented")
@@ -208,6 +278,60 @@ func _SecretService_DeleteSecret_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SecretService_PrepareSecretImport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrepareSecretImportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).PrepareSecretImport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_PrepareSecretImport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).PrepareSecretImport(ctx, req.(*PrepareSecretImportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_ExportSecrets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportSecretsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).ExportSecrets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_ExportSecrets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).ExportSecrets(ctx, req.(*ExportSecretsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SecretService_ImportSecrets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportSecretsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SecretServiceServer).ImportSecrets(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SecretService_ImportSecrets_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SecretServiceServer).ImportSecrets(ctx, req.(*ImportSecretsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SecretService_ResolveSecrets_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ResolveSecretsRequest)
 	if err := dec(in); err != nil {
@@ -244,6 +368,18 @@ var SecretService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "DeleteSecret",
 			Handler:    _SecretService_DeleteSecret_Handler,
+		},
+		{
+			MethodName: "PrepareSecretImport",
+			Handler:    _SecretService_PrepareSecretImport_Handler,
+		},
+		{
+			MethodName: "ExportSecrets",
+			Handler:    _SecretService_ExportSecrets_Handler,
+		},
+		{
+			MethodName: "ImportSecrets",
+			Handler:    _SecretService_ImportSecrets_Handler,
 		},
 		{
 			MethodName: "ResolveSecrets",

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/identity/v1/secret_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"y\n\x06Secret\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\rR\x07version\x12\"\n\rcreated_at_us\x18\x03 \x01(\x03R\x0b\x63reatedAtUs\x12\x1d\n\ncreated_by\x18\x04 \x01(\tR\tcreatedBy\"Z\n\x10PutSecretRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05value\x18\x03 \x01(\x0cR\x05value\"M\n\x11PutSecretResponse\x12\x38\n\x06secret\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.SecretR\x06secret\"n\n\x12ListSecretsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"y\n\x13ListSecretsResponse\x12:\n\x07secrets\x18\x01 \x03(\x0b\x32 .flowmesh.api.identity.v1.SecretR\x07secrets\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n\x13\x44\x65leteSecretRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\x16\n\x14\x44\x65leteSecretResponse\"9\n\tSecretRef\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\rR\x07version\"n\n\x15ResolveSecretsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x37\n\x04refs\x18\x02 \x03(\x0b\x32#.flowmesh.api.identity.v1.SecretRefR\x04refs\"0\n\x16ResolveSecretsResponse\x12\x16\n\x06values\x18\x01 \x03(\x0cR\x06values2\xe9\x03\n\rSecretService\x12n\n\tPutSecret\x12*.flowmesh.api.identity.v1.PutSecretRequest\x1a+.flowmesh.api.identity.v1.PutSecretResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12r\n\x0bListSecrets\x12,.flowmesh.api.identity.v1.ListSecretsRequest\x1a-.flowmesh.api.identity.v1.ListSecretsResponse\"\x06\xea\xe0\x18\x02\x08\x06\x12w\n\x0c\x44\x65leteSecret\x12-.flowmesh.api.identity.v1.DeleteSecretRequest\x1a..flowmesh.api.identity.v1.DeleteSecretResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12{\n\x0eResolveSecrets\x12/.flowmesh.api.identity.v1.ResolveSecretsRequest\x1a\x30.flowmesh.api.identity.v1.ResolveSecretsResponse\"\x06\xea\xe0\x18\x02\x08\nBq\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-flowmesh/api/identity/v1/secret_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"y\n\x06Secret\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\rR\x07version\x12\"\n\rcreated_at_us\x18\x03 \x01(\x03R\x0b\x63reatedAtUs\x12\x1d\n\ncreated_by\x18\x04 \x01(\tR\tcreatedBy\"Z\n\x10PutSecretRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n\x05value\x18\x03 \x01(\x0cR\x05value\"M\n\x11PutSecretResponse\x12\x38\n\x06secret\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.SecretR\x06secret\"n\n\x12ListSecretsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1b\n\tpage_size\x18\x02 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\"y\n\x13ListSecretsResponse\x12:\n\x07secrets\x18\x01 \x03(\x0b\x32 .flowmesh.api.identity.v1.SecretR\x07secrets\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"G\n\x13\x44\x65leteSecretRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n\x04name\x18\x02 \x01(\tR\x04name\"\x16\n\x14\x44\x65leteSecretResponse\":\n\x1aPrepareSecretImportRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\"_\n\x1bPrepareSecretImportResponse\x12!\n\timport_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x08R\x08importId\x12\x1d\n\npublic_key\x18\x02 \x01(\x0cR\tpublicKey\"\x95\x01\n\x14\x45xportSecretsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\timport_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x08R\x08importId\x12\x1d\n\npublic_key\x18\x03 \x01(\x0cR\tpublicKey\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"W\n\x15\x45xportSecretsResponse\x12\x16\n\x06sealed\x18\x01 \x01(\x0cR\x06sealed\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"o\n\x14ImportSecretsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12!\n\timport_id\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x08R\x08importId\x12\x16\n\x06sealed\x18\x03 \x01(\x0cR\x06sealed\"\x17\n\x15ImportSecretsResponse\"`\n\nSecretPage\x12>\n\x07secrets\x18\x01 \x03(\x0b\x32$.flowmesh.api.identity.v1.SecretCopyR\x07secrets\x12\x12\n\x04last\x18\x02 \x01(\x08R\x04last\"\\\n\nSecretCopy\x12\x38\n\x06secret\x18\x01 \x01(\x0b\x32 .flowmesh.api.identity.v1.SecretR\x06secret\x12\x14\n\x05value\x18\x02 \x01(\x0cR\x05value\"9\n\tSecretRef\x12\x12\n\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n\x07version\x18\x02 \x01(\rR\x07version\"n\n\x15ResolveSecretsRequest\x12\x1c\n\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x37\n\x04refs\x18\x02 \x03(\x0b\x32#.flowmesh.api.identity.v1.SecretRefR\x04refs\"0\n\x16ResolveSecretsResponse\x12\x16\n\x06values\x18\x01 \x03(\x0cR\x06values2\x99\x07\n\rSecretService\x12n\n\tPutSecret\x12*.flowmesh.api.identity.v1.PutSecretRequest\x1a+.flowmesh.api.identity.v1.PutSecretResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12r\n\x0bListSecrets\x12,.flowmesh.api.identity.v1.ListSecretsRequest\x1a-.flowmesh.api.identity.v1.ListSecretsResponse\"\x06\xea\xe0\x18\x02\x08\x06\x12w\n\x0c\x44\x65leteSecret\x12-.flowmesh.api.identity.v1.DeleteSecretRequest\x1a..flowmesh.api.identity.v1.DeleteSecretResponse\"\x08\xea\xe0\x18\x04\x08\x06(\x01\x12\x99\x01\n\x13PrepareSecretImport\x12\x34.flowmesh.api.identity.v1.PrepareSecretImportRequest\x1a\x35.flowmesh.api.identity.v1.PrepareSecretImportResponse\"\x15\xea\xe0\x18\x11\x08\x06\x10\x02\x1a\tnamespace(\x01\x12\x87\x01\n\rExportSecrets\x12..flowmesh.api.identity.v1.ExportSecretsRequest\x1a/.flowmesh.api.identity.v1.ExportSecretsResponse\"\x15\xea\xe0\x18\x11\x08\x06\x10\x02\x1a\tnamespace(\x01\x12\x87\x01\n\rImportSecrets\x12..flowmesh.api.identity.v1.ImportSecretsRequest\x1a/.flowmesh.api.identity.v1.ImportSecretsResponse\"\x15\xea\xe0\x18\x11\x08\x06\x10\x02\x1a\tnamespace(\x01\x12{\n\x0eResolveSecrets\x12/.flowmesh.api.identity.v1.ResolveSecretsRequest\x1a\x30.flowmesh.api.identity.v1.ResolveSecretsResponse\"\x06\xea\xe0\x18\x02\x08\nBq\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,12 +33,24 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'flowmesh.api.identity.v1.se
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\034dev.flowmesh.api.identity.v1P\001Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\252\002\030Flowmesh.Api.Identity.V1'
+  _globals['_PREPARESECRETIMPORTRESPONSE'].fields_by_name['import_id']._loaded_options = None
+  _globals['_PREPARESECRETIMPORTRESPONSE'].fields_by_name['import_id']._serialized_options = b'\360\340\030\010'
+  _globals['_EXPORTSECRETSREQUEST'].fields_by_name['import_id']._loaded_options = None
+  _globals['_EXPORTSECRETSREQUEST'].fields_by_name['import_id']._serialized_options = b'\360\340\030\010'
+  _globals['_IMPORTSECRETSREQUEST'].fields_by_name['import_id']._loaded_options = None
+  _globals['_IMPORTSECRETSREQUEST'].fields_by_name['import_id']._serialized_options = b'\360\340\030\010'
   _globals['_SECRETSERVICE'].methods_by_name['PutSecret']._loaded_options = None
   _globals['_SECRETSERVICE'].methods_by_name['PutSecret']._serialized_options = b'\352\340\030\004\010\006(\001'
   _globals['_SECRETSERVICE'].methods_by_name['ListSecrets']._loaded_options = None
   _globals['_SECRETSERVICE'].methods_by_name['ListSecrets']._serialized_options = b'\352\340\030\002\010\006'
   _globals['_SECRETSERVICE'].methods_by_name['DeleteSecret']._loaded_options = None
   _globals['_SECRETSERVICE'].methods_by_name['DeleteSecret']._serialized_options = b'\352\340\030\004\010\006(\001'
+  _globals['_SECRETSERVICE'].methods_by_name['PrepareSecretImport']._loaded_options = None
+  _globals['_SECRETSERVICE'].methods_by_name['PrepareSecretImport']._serialized_options = b'\352\340\030\021\010\006\020\002\032\tnamespace(\001'
+  _globals['_SECRETSERVICE'].methods_by_name['ExportSecrets']._loaded_options = None
+  _globals['_SECRETSERVICE'].methods_by_name['ExportSecrets']._serialized_options = b'\352\340\030\021\010\006\020\002\032\tnamespace(\001'
+  _globals['_SECRETSERVICE'].methods_by_name['ImportSecrets']._loaded_options = None
+  _globals['_SECRETSERVICE'].methods_by_name['ImportSecrets']._serialized_options = b'\352\340\030\021\010\006\020\002\032\tnamespace(\001'
   _globals['_SECRETSERVICE'].methods_by_name['ResolveSecrets']._loaded_options = None
   _globals['_SECRETSERVICE'].methods_by_name['ResolveSecrets']._serialized_options = b'\352\340\030\002\010\n'
   _globals['_SECRET']._serialized_start=112
@@ -55,12 +67,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETESECRETREQUEST']._serialized_end=712
   _globals['_DELETESECRETRESPONSE']._serialized_start=714
   _globals['_DELETESECRETRESPONSE']._serialized_end=736
-  _globals['_SECRETREF']._serialized_start=738
-  _globals['_SECRETREF']._serialized_end=795
-  _globals['_RESOLVESECRETSREQUEST']._serialized_start=797
-  _globals['_RESOLVESECRETSREQUEST']._serialized_end=907
-  _globals['_RESOLVESECRETSRESPONSE']._serialized_start=909
-  _globals['_RESOLVESECRETSRESPONSE']._serialized_end=957
-  _globals['_SECRETSERVICE']._serialized_start=960
-  _globals['_SECRETSERVICE']._serialized_end=1449
+  _globals['_PREPARESECRETIMPORTREQUEST']._serialized_start=738
+  _globals['_PREPARESECRETIMPORTREQUEST']._serialized_end=796
+  _globals['_PREPARESECRETIMPORTRESPONSE']._serialized_start=798
+  _globals['_PREPARESECRETIMPORTRESPONSE']._serialized_end=893
+  _globals['_EXPORTSECRETSREQUEST']._serialized_start=896
+  _globals['_EXPORTSECRETSREQUEST']._serialized_end=1045
+  _globals['_EXPORTSECRETSRESPONSE']._serialized_start=1047
+  _globals['_EXPORTSECRETSRESPONSE']._serialized_end=1134
+  _globals['_IMPORTSECRETSREQUEST']._serialized_start=1136
+  _globals['_IMPORTSECRETSREQUEST']._serialized_end=1247
+  _globals['_IMPORTSECRETSRESPONSE']._serialized_start=1249
+  _globals['_IMPORTSECRETSRESPONSE']._serialized_end=1272
+  _globals['_SECRETPAGE']._serialized_start=1274
+  _globals['_SECRETPAGE']._serialized_end=1370
+  _globals['_SECRETCOPY']._serialized_start=1372
+  _globals['_SECRETCOPY']._serialized_end=1464
+  _globals['_SECRETREF']._serialized_start=1466
+  _globals['_SECRETREF']._serialized_end=1523
+  _globals['_RESOLVESECRETSREQUEST']._serialized_start=1525
+  _globals['_RESOLVESECRETSREQUEST']._serialized_end=1635
+  _globals['_RESOLVESECRETSRESPONSE']._serialized_start=1637
+  _globals['_RESOLVESECRETSRESPONSE']._serialized_end=1685
+  _globals['_SECRETSERVICE']._serialized_start=1688
+  _globals['_SECRETSERVICE']._serialized_end=2609
 # @@protoc_insertion_point(module_scope)

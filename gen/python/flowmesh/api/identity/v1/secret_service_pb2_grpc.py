@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class SecretServiceStub:
-    """Secrets of a namespace. Values are written and never read back over this service.
+    """Secrets of a namespace. Values are written, and read back by services of the suite only.
     """
 
     def __init__(self, channel):
@@ -50,6 +50,21 @@ class SecretServiceStub:
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.DeleteSecretRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.DeleteSecretResponse.FromString,
                 _registered_method=True)
+        self.PrepareSecretImport = channel.unary_unary(
+                '/flowmesh.api.identity.v1.SecretService/PrepareSecretImport',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.PrepareSecretImportRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.PrepareSecretImportResponse.FromString,
+                _registered_method=True)
+        self.ExportSecrets = channel.unary_unary(
+                '/flowmesh.api.identity.v1.SecretService/ExportSecrets',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ExportSecretsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ExportSecretsResponse.FromString,
+                _registered_method=True)
+        self.ImportSecrets = channel.unary_unary(
+                '/flowmesh.api.identity.v1.SecretService/ImportSecrets',
+                request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ImportSecretsRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ImportSecretsResponse.FromString,
+                _registered_method=True)
         self.ResolveSecrets = channel.unary_unary(
                 '/flowmesh.api.identity.v1.SecretService/ResolveSecrets',
                 request_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ResolveSecretsRequest.SerializeToString,
@@ -58,7 +73,7 @@ class SecretServiceStub:
 
 
 class SecretServiceServicer:
-    """Secrets of a namespace. Values are written and never read back over this service.
+    """Secrets of a namespace. Values are written, and read back by services of the suite only.
     """
 
     def PutSecret(self, request, context):
@@ -79,6 +94,35 @@ class SecretServiceServicer:
 
     def DeleteSecret(self, request, context):
         """NOT_FOUND / SECRET_NOT_FOUND
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrepareSecretImport(self, request, context):
+        """Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+        good for one import within an hour, and ends the import that the namespace had before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSecrets(self, request, context):
+        """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+
+        INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+        FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportSecrets(self, request, context):
+        """Opens and stores the next page of an import, with the numbers that the versions have. The first
+        page replaces the secrets of the namespace, and the last one ends the import.
+
+        FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+        sealed for another project, or is not the next
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +155,21 @@ def add_SecretServiceServicer_to_server(servicer, server):
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.DeleteSecretRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.DeleteSecretResponse.SerializeToString,
             ),
+            'PrepareSecretImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrepareSecretImport,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.PrepareSecretImportRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.PrepareSecretImportResponse.SerializeToString,
+            ),
+            'ExportSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportSecrets,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ExportSecretsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ExportSecretsResponse.SerializeToString,
+            ),
+            'ImportSecrets': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportSecrets,
+                    request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ImportSecretsRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ImportSecretsResponse.SerializeToString,
+            ),
             'ResolveSecrets': grpc.unary_unary_rpc_method_handler(
                     servicer.ResolveSecrets,
                     request_deserializer=flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ResolveSecretsRequest.FromString,
@@ -125,7 +184,7 @@ def add_SecretServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class SecretService:
-    """Secrets of a namespace. Values are written and never read back over this service.
+    """Secrets of a namespace. Values are written, and read back by services of the suite only.
     """
 
     @staticmethod
@@ -199,6 +258,87 @@ class SecretService:
             '/flowmesh.api.identity.v1.SecretService/DeleteSecret',
             flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.DeleteSecretRequest.SerializeToString,
             flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.DeleteSecretResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrepareSecretImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.SecretService/PrepareSecretImport',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.PrepareSecretImportRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.PrepareSecretImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.SecretService/ExportSecrets',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ExportSecretsRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ExportSecretsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSecrets(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.identity.v1.SecretService/ImportSecrets',
+            flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ImportSecretsRequest.SerializeToString,
+            flowmesh_dot_api_dot_identity_dot_v1_dot_secret__service__pb2.ImportSecretsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class SecretServiceStub:
-    """Secrets of a namespace. Values are written and never read back over this service."""
+    """Secrets of a namespace. Values are written, and read back by services of the suite only."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -42,6 +42,23 @@ class SecretServiceStub:
     """Returns names and versions, by name."""
     DeleteSecret: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.DeleteSecretRequest, _secret_service_pb2.DeleteSecretResponse]
     """  NOT_FOUND / SECRET_NOT_FOUND"""
+    PrepareSecretImport: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.PrepareSecretImportRequest, _secret_service_pb2.PrepareSecretImportResponse]
+    """Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+    good for one import within an hour, and ends the import that the namespace had before.
+    """
+    ExportSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ExportSecretsRequest, _secret_service_pb2.ExportSecretsResponse]
+    """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+
+      INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+      FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+    """
+    ImportSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ImportSecretsRequest, _secret_service_pb2.ImportSecretsResponse]
+    """Opens and stores the next page of an import, with the numbers that the versions have. The first
+    page replaces the secrets of the namespace, and the last one ends the import.
+
+      FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+                                                    sealed for another project, or is not the next
+    """
     ResolveSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ResolveSecretsRequest, _secret_service_pb2.ResolveSecretsResponse]
     """Returns the values of secrets to a worker service.
 
@@ -50,7 +67,7 @@ class SecretServiceStub:
 
 @_typing.type_check_only
 class SecretServiceAsyncStub(SecretServiceStub):
-    """Secrets of a namespace. Values are written and never read back over this service."""
+    """Secrets of a namespace. Values are written, and read back by services of the suite only."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PutSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.PutSecretRequest, _secret_service_pb2.PutSecretResponse]  # type: ignore[assignment]
@@ -62,6 +79,23 @@ class SecretServiceAsyncStub(SecretServiceStub):
     """Returns names and versions, by name."""
     DeleteSecret: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.DeleteSecretRequest, _secret_service_pb2.DeleteSecretResponse]  # type: ignore[assignment]
     """  NOT_FOUND / SECRET_NOT_FOUND"""
+    PrepareSecretImport: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.PrepareSecretImportRequest, _secret_service_pb2.PrepareSecretImportResponse]  # type: ignore[assignment]
+    """Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+    good for one import within an hour, and ends the import that the namespace had before.
+    """
+    ExportSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ExportSecretsRequest, _secret_service_pb2.ExportSecretsResponse]  # type: ignore[assignment]
+    """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+
+      INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+      FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+    """
+    ImportSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ImportSecretsRequest, _secret_service_pb2.ImportSecretsResponse]  # type: ignore[assignment]
+    """Opens and stores the next page of an import, with the numbers that the versions have. The first
+    page replaces the secrets of the namespace, and the last one ends the import.
+
+      FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+                                                    sealed for another project, or is not the next
+    """
     ResolveSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ResolveSecretsRequest, _secret_service_pb2.ResolveSecretsResponse]  # type: ignore[assignment]
     """Returns the values of secrets to a worker service.
 
@@ -69,7 +103,7 @@ class SecretServiceAsyncStub(SecretServiceStub):
     """
 
 class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Secrets of a namespace. Values are written and never read back over this service."""
+    """Secrets of a namespace. Values are written, and read back by services of the suite only."""
 
     @_abc_1.abstractmethod
     def PutSecret(
@@ -97,6 +131,41 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_secret_service_pb2.DeleteSecretResponse, _abc.Awaitable[_secret_service_pb2.DeleteSecretResponse]]:
         """  NOT_FOUND / SECRET_NOT_FOUND"""
+
+    @_abc_1.abstractmethod
+    def PrepareSecretImport(
+        self,
+        request: _secret_service_pb2.PrepareSecretImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.PrepareSecretImportResponse, _abc.Awaitable[_secret_service_pb2.PrepareSecretImportResponse]]:
+        """Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+        good for one import within an hour, and ends the import that the namespace had before.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportSecrets(
+        self,
+        request: _secret_service_pb2.ExportSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.ExportSecretsResponse, _abc.Awaitable[_secret_service_pb2.ExportSecretsResponse]]:
+        """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+
+          INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+          FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+        """
+
+    @_abc_1.abstractmethod
+    def ImportSecrets(
+        self,
+        request: _secret_service_pb2.ImportSecretsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_secret_service_pb2.ImportSecretsResponse, _abc.Awaitable[_secret_service_pb2.ImportSecretsResponse]]:
+        """Opens and stores the next page of an import, with the numbers that the versions have. The first
+        page replaces the secrets of the namespace, and the last one ends the import.
+
+          FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+                                                        sealed for another project, or is not the next
+        """
 
     @_abc_1.abstractmethod
     def ResolveSecrets(

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/identity/v1/secret_service.proto.
  */
 export const file_flowmesh_api_identity_v1_secret_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci1mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvc2VjcmV0X3NlcnZpY2UucHJvdG8SGGZsb3dtZXNoLmFwaS5pZGVudGl0eS52MSJSCgZTZWNyZXQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhUKDWNyZWF0ZWRfYXRfdXMYAyABKAMSEgoKY3JlYXRlZF9ieRgEIAEoCSJCChBQdXRTZWNyZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBXZhbHVlGAMgASgMIkUKEVB1dFNlY3JldFJlc3BvbnNlEjAKBnNlY3JldBgBIAEoCzIgLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5TZWNyZXQiTgoSTGlzdFNlY3JldHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJhChNMaXN0U2VjcmV0c1Jlc3BvbnNlEjEKB3NlY3JldHMYASADKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuU2VjcmV0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI2ChNEZWxldGVTZWNyZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIhYKFERlbGV0ZVNlY3JldFJlc3BvbnNlIioKCVNlY3JldFJlZhIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iXQoVUmVzb2x2ZVNlY3JldHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIxCgRyZWZzGAIgAygLMiMuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlNlY3JldFJlZiIoChZSZXNvbHZlU2VjcmV0c1Jlc3BvbnNlEg4KBnZhbHVlcxgBIAMoDDLpAwoNU2VjcmV0U2VydmljZRJuCglQdXRTZWNyZXQSKi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHV0U2VjcmV0UmVxdWVzdBorLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5QdXRTZWNyZXRSZXNwb25zZSII6uAYBAgGKAEScgoLTGlzdFNlY3JldHMSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdFNlY3JldHNSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RTZWNyZXRzUmVzcG9uc2UiBurgGAIIBhJ3CgxEZWxldGVTZWNyZXQSLS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRGVsZXRlU2VjcmV0UmVxdWVzdBouLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5EZWxldGVTZWNyZXRSZXNwb25zZSII6uAYBAgGKAESewoOUmVzb2x2ZVNlY3JldHMSLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVzb2x2ZVNlY3JldHNSZXF1ZXN0GjAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlJlc29sdmVTZWNyZXRzUmVzcG9uc2UiBurgGAIICkJxChxkZXYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxUAFaNGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2lkZW50aXR5L3YxO2lkZW50aXR5djGqAhhGbG93bWVzaC5BcGkuSWRlbnRpdHkuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
+  fileDesc("Ci1mbG93bWVzaC9hcGkvaWRlbnRpdHkvdjEvc2VjcmV0X3NlcnZpY2UucHJvdG8SGGZsb3dtZXNoLmFwaS5pZGVudGl0eS52MSJSCgZTZWNyZXQSDAoEbmFtZRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgNEhUKDWNyZWF0ZWRfYXRfdXMYAyABKAMSEgoKY3JlYXRlZF9ieRgEIAEoCSJCChBQdXRTZWNyZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBXZhbHVlGAMgASgMIkUKEVB1dFNlY3JldFJlc3BvbnNlEjAKBnNlY3JldBgBIAEoCzIgLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5TZWNyZXQiTgoSTGlzdFNlY3JldHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCglwYWdlX3NpemUYAiABKA0SEgoKcGFnZV90b2tlbhgDIAEoCSJhChNMaXN0U2VjcmV0c1Jlc3BvbnNlEjEKB3NlY3JldHMYASADKAsyIC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuU2VjcmV0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI2ChNEZWxldGVTZWNyZXRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIhYKFERlbGV0ZVNlY3JldFJlc3BvbnNlIi8KGlByZXBhcmVTZWNyZXRJbXBvcnRSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSJKChtQcmVwYXJlU2VjcmV0SW1wb3J0UmVzcG9uc2USFwoJaW1wb3J0X2lkGAEgASgJQgTw4BgIEhIKCnB1YmxpY19rZXkYAiABKAwiagoURXhwb3J0U2VjcmV0c1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhcKCWltcG9ydF9pZBgCIAEoCUIE8OAYCBISCgpwdWJsaWNfa2V5GAMgASgMEhIKCnBhZ2VfdG9rZW4YBCABKAkiQAoVRXhwb3J0U2VjcmV0c1Jlc3BvbnNlEg4KBnNlYWxlZBgBIAEoDBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoUSW1wb3J0U2VjcmV0c1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhcKCWltcG9ydF9pZBgCIAEoCUIE8OAYCBIOCgZzZWFsZWQYAyABKAwiFwoVSW1wb3J0U2VjcmV0c1Jlc3BvbnNlIioKCVNlY3JldFJlZhIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKA0iXQoVUmVzb2x2ZVNlY3JldHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIxCgRyZWZzGAIgAygLMiMuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlNlY3JldFJlZiIoChZSZXNvbHZlU2VjcmV0c1Jlc3BvbnNlEg4KBnZhbHVlcxgBIAMoDDKZBwoNU2VjcmV0U2VydmljZRJuCglQdXRTZWNyZXQSKi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHV0U2VjcmV0UmVxdWVzdBorLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5QdXRTZWNyZXRSZXNwb25zZSII6uAYBAgGKAEScgoLTGlzdFNlY3JldHMSLC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuTGlzdFNlY3JldHNSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLkxpc3RTZWNyZXRzUmVzcG9uc2UiBurgGAIIBhJ3CgxEZWxldGVTZWNyZXQSLS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRGVsZXRlU2VjcmV0UmVxdWVzdBouLmZsb3dtZXNoLmFwaS5pZGVudGl0eS52MS5EZWxldGVTZWNyZXRSZXNwb25zZSII6uAYBAgGKAESmQEKE1ByZXBhcmVTZWNyZXRJbXBvcnQSNC5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHJlcGFyZVNlY3JldEltcG9ydFJlcXVlc3QaNS5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUHJlcGFyZVNlY3JldEltcG9ydFJlc3BvbnNlIhXq4BgRCAYQAhoJbmFtZXNwYWNlKAEShwEKDUV4cG9ydFNlY3JldHMSLi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRXhwb3J0U2VjcmV0c1JlcXVlc3QaLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuRXhwb3J0U2VjcmV0c1Jlc3BvbnNlIhXq4BgRCAYQAhoJbmFtZXNwYWNlKAEShwEKDUltcG9ydFNlY3JldHMSLi5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuSW1wb3J0U2VjcmV0c1JlcXVlc3QaLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuSW1wb3J0U2VjcmV0c1Jlc3BvbnNlIhXq4BgRCAYQAhoJbmFtZXNwYWNlKAESewoOUmVzb2x2ZVNlY3JldHMSLy5mbG93bWVzaC5hcGkuaWRlbnRpdHkudjEuUmVzb2x2ZVNlY3JldHNSZXF1ZXN0GjAuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxLlJlc29sdmVTZWNyZXRzUmVzcG9uc2UiBurgGAIICkJxChxkZXYuZmxvd21lc2guYXBpLmlkZW50aXR5LnYxUAFaNGZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2lkZW50aXR5L3YxO2lkZW50aXR5djGqAhhGbG93bWVzaC5BcGkuSWRlbnRpdHkuVjFiBnByb3RvMw", [file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.identity.v1.Secret
@@ -176,6 +176,145 @@ export const DeleteSecretResponseSchema: GenMessage<DeleteSecretResponse> = /*@_
   messageDesc(file_flowmesh_api_identity_v1_secret_service, 6);
 
 /**
+ * @generated from message flowmesh.api.identity.v1.PrepareSecretImportRequest
+ */
+export type PrepareSecretImportRequest = Message<"flowmesh.api.identity.v1.PrepareSecretImportRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.PrepareSecretImportRequest.
+ * Use `create(PrepareSecretImportRequestSchema)` to create a new message.
+ */
+export const PrepareSecretImportRequestSchema: GenMessage<PrepareSecretImportRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 7);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.PrepareSecretImportResponse
+ */
+export type PrepareSecretImportResponse = Message<"flowmesh.api.identity.v1.PrepareSecretImportResponse"> & {
+  /**
+   * @generated from field: string import_id = 1;
+   */
+  importId: string;
+
+  /**
+   * Of X25519, in 32 bytes.
+   *
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.PrepareSecretImportResponse.
+ * Use `create(PrepareSecretImportResponseSchema)` to create a new message.
+ */
+export const PrepareSecretImportResponseSchema: GenMessage<PrepareSecretImportResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 8);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ExportSecretsRequest
+ */
+export type ExportSecretsRequest = Message<"flowmesh.api.identity.v1.ExportSecretsRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * The import and its key, as the other cell has returned them.
+   *
+   * @generated from field: string import_id = 2;
+   */
+  importId: string;
+
+  /**
+   * @generated from field: bytes public_key = 3;
+   */
+  publicKey: Uint8Array;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ExportSecretsRequest.
+ * Use `create(ExportSecretsRequestSchema)` to create a new message.
+ */
+export const ExportSecretsRequestSchema: GenMessage<ExportSecretsRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 9);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ExportSecretsResponse
+ */
+export type ExportSecretsResponse = Message<"flowmesh.api.identity.v1.ExportSecretsResponse"> & {
+  /**
+   * A SecretPage, sealed with the namespace, the import and the number of the page.
+   *
+   * @generated from field: bytes sealed = 1;
+   */
+  sealed: Uint8Array;
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ExportSecretsResponse.
+ * Use `create(ExportSecretsResponseSchema)` to create a new message.
+ */
+export const ExportSecretsResponseSchema: GenMessage<ExportSecretsResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 10);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ImportSecretsRequest
+ */
+export type ImportSecretsRequest = Message<"flowmesh.api.identity.v1.ImportSecretsRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string import_id = 2;
+   */
+  importId: string;
+
+  /**
+   * @generated from field: bytes sealed = 3;
+   */
+  sealed: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ImportSecretsRequest.
+ * Use `create(ImportSecretsRequestSchema)` to create a new message.
+ */
+export const ImportSecretsRequestSchema: GenMessage<ImportSecretsRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 11);
+
+/**
+ * @generated from message flowmesh.api.identity.v1.ImportSecretsResponse
+ */
+export type ImportSecretsResponse = Message<"flowmesh.api.identity.v1.ImportSecretsResponse"> & {
+};
+
+/**
+ * Describes the message flowmesh.api.identity.v1.ImportSecretsResponse.
+ * Use `create(ImportSecretsResponseSchema)` to create a new message.
+ */
+export const ImportSecretsResponseSchema: GenMessage<ImportSecretsResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 12);
+
+/**
  * @generated from message flowmesh.api.identity.v1.SecretRef
  */
 export type SecretRef = Message<"flowmesh.api.identity.v1.SecretRef"> & {
@@ -197,7 +336,7 @@ export type SecretRef = Message<"flowmesh.api.identity.v1.SecretRef"> & {
  * Use `create(SecretRefSchema)` to create a new message.
  */
 export const SecretRefSchema: GenMessage<SecretRef> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_secret_service, 7);
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 13);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ResolveSecretsRequest
@@ -219,7 +358,7 @@ export type ResolveSecretsRequest = Message<"flowmesh.api.identity.v1.ResolveSec
  * Use `create(ResolveSecretsRequestSchema)` to create a new message.
  */
 export const ResolveSecretsRequestSchema: GenMessage<ResolveSecretsRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_secret_service, 8);
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 14);
 
 /**
  * @generated from message flowmesh.api.identity.v1.ResolveSecretsResponse
@@ -238,10 +377,10 @@ export type ResolveSecretsResponse = Message<"flowmesh.api.identity.v1.ResolveSe
  * Use `create(ResolveSecretsResponseSchema)` to create a new message.
  */
 export const ResolveSecretsResponseSchema: GenMessage<ResolveSecretsResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_identity_v1_secret_service, 9);
+  messageDesc(file_flowmesh_api_identity_v1_secret_service, 15);
 
 /**
- * Secrets of a namespace. Values are written and never read back over this service.
+ * Secrets of a namespace. Values are written, and read back by services of the suite only.
  *
  * @generated from service flowmesh.api.identity.v1.SecretService
  */
@@ -277,6 +416,44 @@ export const SecretService: GenService<{
     methodKind: "unary";
     input: typeof DeleteSecretRequestSchema;
     output: typeof DeleteSecretResponseSchema;
+  },
+  /**
+   * Makes a key for which another cell seals the secrets of a project that moves to this one. It is
+   * good for one import within an hour, and ends the import that the namespace had before.
+   *
+   * @generated from rpc flowmesh.api.identity.v1.SecretService.PrepareSecretImport
+   */
+  prepareSecretImport: {
+    methodKind: "unary";
+    input: typeof PrepareSecretImportRequestSchema;
+    output: typeof PrepareSecretImportResponseSchema;
+  },
+  /**
+   * Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
+   *
+   *   INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+   *   FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
+   *
+   * @generated from rpc flowmesh.api.identity.v1.SecretService.ExportSecrets
+   */
+  exportSecrets: {
+    methodKind: "unary";
+    input: typeof ExportSecretsRequestSchema;
+    output: typeof ExportSecretsResponseSchema;
+  },
+  /**
+   * Opens and stores the next page of an import, with the numbers that the versions have. The first
+   * page replaces the secrets of the namespace, and the last one ends the import.
+   *
+   *   FAILED_PRECONDITION / SECRET_IMPORT_REFUSED   the import is not open, or the page was changed,
+   *                                                 sealed for another project, or is not the next
+   *
+   * @generated from rpc flowmesh.api.identity.v1.SecretService.ImportSecrets
+   */
+  importSecrets: {
+    methodKind: "unary";
+    input: typeof ImportSecretsRequestSchema;
+    output: typeof ImportSecretsResponseSchema;
   },
   /**
    * Returns the values of secrets to a worker service.
