@@ -16,8 +16,6 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.execution.v1 import execution_service_pb2_grpc as pb_grpc
 from flowmesh.api.identity.v1.file_service_pb2 import PutFileRequest
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
-from flowmesh.api.identity.v1.secret_service_pb2 import PutSecretRequest
-from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.api.identity.v1.tenant_service_pb2 import (
     CreateCompanyRequest,
     CreateOrganizationRequest,
@@ -36,6 +34,7 @@ VERSIONS = 12
 HELD_MS = 3_600_000
 STARTS_PER_S = 20
 REFUSED_S_MAX = 30.0
+PIECE = 1 << 20
 SCHEDULED = """
 apiVersion: workflow.io/v1
 kind: WorkflowTask
@@ -292,39 +291,37 @@ async def test_bad_moves_are_refused(cells: Cells, words: tuple[str, ...], probl
     assert (await cells.store.pin("away"))[0].move is None
 
 
-async def with_a_file(cells: Cells, namespace: str) -> None:
-    """Make a project with the namespace, and a file of it."""
-    channel = cells.suites[0].channel
-    tenants = TenantServiceStub(channel)
-    company = await tenants.CreateCompany(CreateCompanyRequest(slug="team", name="Team"))
+async def project_in(cells: Cells, number: int, namespace: str) -> str:
+    """Make a project with the namespace in a cell; return its id there."""
+    tenants = TenantServiceStub(cells.suites[number].channel)
+    company = await tenants.CreateCompany(CreateCompanyRequest(slug=f"team-{namespace}"))
     organization = await tenants.CreateOrganization(
-        CreateOrganizationRequest(company_id=company.company.id, slug="shop", name="Shop")
+        CreateOrganizationRequest(company_id=company.company.id, slug="shop")
     )
-    project = await tenants.CreateProject(
-        CreateProjectRequest(
-            organization_id=organization.organization.id,
-            slug=namespace,
-            name="Full",
-            namespace=namespace,
-        )
+    request = CreateProjectRequest(
+        organization_id=organization.organization.id, slug=namespace, namespace=namespace
     )
-    put = PutFileRequest(project_id=project.project.id, path="a.txt", data=b"x")
-    await FileServiceStub(channel).PutFile(iter([put]))
+    return str((await tenants.CreateProject(request)).project.id)
+
+
+async def put_file(cells: Cells, number: int, project: str, path: str, data: bytes) -> None:
+    """Store a version of a file in a cell."""
+    pieces = [data[at : at + PIECE] for at in range(0, len(data), PIECE)]
+    first = PutFileRequest(project_id=project, path=path)
+    requests = [first, *(PutFileRequest(data=each) for each in pieces)]
+    await FileServiceStub(cells.suites[number].channel).PutFile(iter(requests))
 
 
 async def test_data_that_cannot_move_is_listed(cells: Cells) -> None:
     """And the project stays as it was."""
     await cells.pin("full", 0)
     await define(cells, "full", workflow(1))
-    stub = SecretServiceStub(cells.suites[0].channel)
-    await stub.PutSecret(PutSecretRequest(namespace="full", name="token", value=b"x"))
     broker = BrokerServiceStub(cells.suites[0].channel)
     await broker.DeclareQueue(DeclareQueueRequest(namespace="full", queue=Queue(queue="orders")))
-    await with_a_file(cells, "full")
+    await put_file(cells, 0, await project_in(cells, 0, "full"), "a.txt", b"x")
     code, _, errors = await finished(cells, "move", "full", "--to", "us1")
     assert code == 1
-    assert "1 files" in errors, errors
+    assert "1 files, and cell us1 has no such project" in errors, errors
     assert "1 queues" in errors, errors
-    assert "1 secrets" in errors
     pin, _ = await cells.store.pin("full")
     assert pin == Pin("full", Home(0))

@@ -15,6 +15,7 @@ from flowmesh.identity.credentials.passwords import Passwords, check_password
 from flowmesh.identity.secrets import check_refs, check_room, check_secret
 from flowmesh.identity.storage.records import ApiKey, Quota
 from flowmesh.identity.tenants import check_names
+from flowmesh.identity.workspace.files import check_number
 from flowmesh.identity.workspace.quotas import check_quota
 
 KEY = ApiKey("key_1", "prj_1", "ci", Role.EDITOR, (), (), (), (), "usr_1", 0, 0, 0)
@@ -43,6 +44,12 @@ def test_slugs_and_names_are_bounded() -> None:
         "api",
     ):
         refused("SLUG_INVALID", check_names, slug, "")
+
+
+def test_numbers_of_versions_are_bounded() -> None:
+    """The largest is accepted, one more is refused."""
+    check_number(limits.FILE_NUMBER_MAX)
+    refused("REQUEST_INVALID", check_number, limits.FILE_NUMBER_MAX + 1)
 
 
 def test_email_addresses_are_bounded() -> None:

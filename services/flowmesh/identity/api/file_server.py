@@ -22,7 +22,11 @@ class FileServer(file_service_pb2_grpc.FileServiceServicer):
     ) -> pb.PutFileResponse:
         first = await anext(request_iterator, pb.PutFileRequest())
         stored = await self._files.put(
-            first.project_id, first.path, first.media_type, _chunks(first, request_iterator)
+            first.project_id,
+            first.path,
+            first.media_type,
+            _chunks(first, request_iterator),
+            number=first.version,
         )
         return pb.PutFileResponse(file=file_message(stored))
 

@@ -30,13 +30,14 @@ delete from file_contents where id = :id and digest is null;
 delete from file_contents
 where digest is null and created_at < now() - make_interval(secs => :seconds);
 
--- name: insert-file(project, path, twin)$
-insert into files (project, path, twin) values (:project, :path, :twin)
+-- name: insert-file(project, path, twin, least)$
+insert into files (project, path, twin, version)
+values (:project, :path, :twin, greatest(1, :least::int))
 on conflict do nothing
 returning version;
 
--- name: next-version(project, path)$
-update files set version = version + 1 where project = :project and path = :path
+-- name: next-version(project, path, least)$
+update files set version = greatest(version + 1, :least::int) where project = :project and path = :path
 returning version;
 
 -- name: twin(project, twin)$

@@ -54,10 +54,16 @@ class FileStore:
         await self._sql.finish_content(self._at, id=content, digest=digest, size_bytes=size)
         await self._sql.add_used_bytes(self._at, project=project, size_bytes=size)
 
-    async def next_version(self, project: str, path: str, twin: bytes) -> int | None:
-        """Return the number of a new version; None if another path has the same twin."""
-        first = await self._sql.insert_file(self._at, project=project, path=path, twin=twin)
-        found = first or await self._sql.next_version(self._at, project=project, path=path)
+    async def next_version(
+        self, project: str, path: str, twin: bytes, least: int = 0
+    ) -> int | None:
+        """Return the number of a new version, `least` or a later one.
+
+        Returns None if another path has the same twin.
+        """
+        of = {"project": project, "path": path, "least": least}
+        first = await self._sql.insert_file(self._at, twin=twin, **of)
+        found = first or await self._sql.next_version(self._at, **of)
         return None if found is None else int(found)
 
     async def twin(self, project: str, twin: bytes) -> str:

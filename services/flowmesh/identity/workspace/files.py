@@ -8,10 +8,20 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-from flowmesh.access.roles import EDIT, READ
-from flowmesh.errors import Conflict, FlowmeshError, Invalid, NotFound, Timeout, TooLarge, Violation
+from flowmesh.access.roles import EDIT, OPERATE, READ
+from flowmesh.errors import (
+    Conflict,
+    FlowmeshError,
+    Invalid,
+    NotFound,
+    Timeout,
+    TooLarge,
+    Violation,
+    WrongState,
+)
 from flowmesh.identity.limits import (
     FILE_BYTES_MAX,
+    FILE_NUMBER_MAX,
     FILE_PIECE_BYTES,
     FILE_TRANSFER_S,
     FILE_UPLOADS_MAX,
@@ -20,7 +30,7 @@ from flowmesh.identity.limits import (
 from flowmesh.identity.permissions import Permissions, caller
 from flowmesh.identity.storage.files import FileStore
 from flowmesh.identity.storage.quotas import QuotaStore
-from flowmesh.identity.storage.records import Project, StoredFile
+from flowmesh.identity.storage.records import Place, Project, StoredFile
 from flowmesh.identity.workspace.paths import check_path, end_of, twin_of
 from flowmesh.runtime.namespace_quotas import quota_exceeded
 
@@ -46,9 +56,21 @@ class Files:
         self._uploads: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def put(
-        self, project: str, path: str, media_type: str, chunks: AsyncIterator[bytes]
+        self,
+        project: str,
+        path: str,
+        media_type: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        number: int = 0,
     ) -> StoredFile:
-        """Store a new version of a file; none if the chunks end with an error."""
+        """Store a new version of a file; none if the chunks end with an error.
+
+        `number` is that of a version that moves from another cell.
+        """
+        if number:
+            await self._permissions.require(Place(), OPERATE)
+            check_number(number)
         namespace = (await self._permissions.tenant(Project, project, EDIT)).namespace
         check_path(path)
         media_type = media_type or MEDIA_TYPE
@@ -59,7 +81,7 @@ class Files:
             content = await self._store.begin(project)
             try:
                 received = await self._receive(namespace, content, chunks, quota)
-                await self._commit(project, path, media_type, received, quota)
+                await self._commit(project, path, media_type, received, quota, number)
             finally:
                 # Also the copy of a content that the project had before.
                 await self._store.discard(content)
@@ -117,7 +139,13 @@ class Files:
         return _Received(content, size, digest.digest())
 
     async def _commit(
-        self, project: str, path: str, media_type: str, received: _Received, quota: int
+        self,
+        project: str,
+        path: str,
+        media_type: str,
+        received: _Received,
+        quota: int,
+        number: int,
     ) -> None:
         """Make a received content the newest version of a file."""
         async with self._store.changing() as store:
@@ -128,11 +156,16 @@ class Files:
                 if quota and used + received.size > quota:
                     raise quota_exceeded("file_bytes", quota, used)
                 await store.finish(project, content, received.digest, received.size)
-            version = await store.next_version(project, path, twin_of(path))
+            version = await store.next_version(project, path, twin_of(path), number)
             if version is None:
                 other = await store.twin(project, twin_of(path))
                 text = f"the file {other!r} differs from {path!r} only in case or spelling"
                 raise Conflict("FILE_PATH_TAKEN", text)
+            if number and version != number:
+                text = (
+                    f"file {path[:100]!r} has version {version - 1}, and {number} is no later one"
+                )
+                raise WrongState("FILE_VERSION_TAKEN", text)
             await store.insert_version(project, path, version, content, media_type, caller().id)
             await store.delete_before(project, path, version - FILE_VERSIONS_MAX + 1)
 
@@ -154,6 +187,12 @@ class Files:
         except TimeoutError:
             text = f"the file did not arrive within {FILE_TRANSFER_S} s"
             raise Timeout("DEADLINE_EXCEEDED", text) from None
+
+
+def check_number(number: int) -> None:
+    """Raise Invalid for a number that a version cannot have."""
+    if number > FILE_NUMBER_MAX:
+        raise _wrong("version", f"{number:,} is above {FILE_NUMBER_MAX:,}")
 
 
 def _missing(path: str) -> FlowmeshError:

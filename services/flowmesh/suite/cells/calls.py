@@ -73,6 +73,10 @@ class CellCalls:
 
         return await self._connection.caller.call(at_cell, request)
 
+    async def retried(self, once: Callable[[], Awaitable[Response]]) -> Response:
+        """Return the result of a stream as a whole, repeated on errors that this may resolve."""
+        return await self._connection.caller.retried(once)
+
     async def listed(self, method: Callable[..., Awaitable[Any]], request: Any, name: str) -> Any:
         """Return the items of all pages of a list."""
         if "page_size" in request.DESCRIPTOR.fields_by_name:

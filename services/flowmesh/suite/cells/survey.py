@@ -26,8 +26,6 @@ from flowmesh.api.fleet.v1.plugin_service_pb2 import ListPluginsRequest
 from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1.encryption_service_pb2 import EncryptionState, GetEncryptionRequest
 from flowmesh.api.identity.v1.encryption_service_pb2_grpc import EncryptionServiceStub
-from flowmesh.api.identity.v1.file_service_pb2 import ListFilesRequest
-from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
 from flowmesh.api.identity.v1.key_service_pb2 import ListApiKeysRequest
 from flowmesh.api.identity.v1.key_service_pb2_grpc import KeyServiceStub
 from flowmesh.api.identity.v1.tenant_service_pb2 import (
@@ -97,11 +95,6 @@ async def refused_data(calls: CellCalls) -> list[str]:
         items = await _items(calls, kind)
         if items:
             found.append(f"{len(items)} {kind.name}")
-    stub = FileServiceStub(calls.channel)
-    for project_id in await _projects(calls):
-        files = await calls.listed(stub.ListFiles, ListFilesRequest(project_id=project_id), "files")
-        if files:
-            found.append(f"{len(files)} files")
     triggers = await listed_triggers(calls)
     positioned = [each for each in triggers if each.trigger.WhichOneof("kind") in _POSITIONED]
     if positioned:
@@ -117,7 +110,7 @@ async def left_behind(calls: CellCalls) -> list[str]:
     """Return what a project has in its cell that its users make again in another one."""
     stub = KeyServiceStub(calls.channel)
     found = []
-    for project_id in await _projects(calls):
+    for project_id in await project_ids(calls):
         request = ListApiKeysRequest(project_id=project_id)
         keys = await calls.listed(stub.ListApiKeys, request, "keys")
         found.append(f"members and quota, and {len(keys)} API keys")
@@ -137,7 +130,7 @@ async def _items(calls: CellCalls, kind: _Kind) -> list[Any]:
     return [each for each in items if getattr(each, "namespace", calls.project) == calls.project]
 
 
-async def _projects(calls: CellCalls) -> list[str]:
+async def project_ids(calls: CellCalls) -> list[str]:
     """Return the id of the project of the namespace; none in an installation without tenants."""
     stub = TenantServiceStub(calls.channel)
     companies = await calls.listed(stub.ListCompanies, ListCompaniesRequest(), "companies")

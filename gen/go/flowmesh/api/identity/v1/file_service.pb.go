@@ -118,10 +118,12 @@ func (x *File) GetCreatedBy() string {
 type PutFileRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// In the first message.
-	ProjectId     string `protobuf:"bytes,1,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
-	Path          string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
-	MediaType     string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	Data          []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	ProjectId string `protobuf:"bytes,1,opt,name=project_id,json=projectId,proto3" json:"project_id,omitempty"`
+	Path      string `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
+	Data      []byte `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
+	// Number of the version, of a file that moves to this cell; 0 is the next one.
+	Version       uint32 `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -182,6 +184,13 @@ func (x *PutFileRequest) GetData() []byte {
 		return x.Data
 	}
 	return nil
+}
+
+func (x *PutFileRequest) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 type PutFileResponse struct {
@@ -565,14 +574,15 @@ const file_flowmesh_api_identity_v1_file_service_proto_rawDesc = "" +
 	"media_type\x18\x05 \x01(\tR\tmediaType\x12\"\n" +
 	"\rcreated_at_us\x18\x06 \x01(\x03R\vcreatedAtUs\x12\x1d\n" +
 	"\n" +
-	"created_by\x18\a \x01(\tR\tcreatedBy\"|\n" +
+	"created_by\x18\a \x01(\tR\tcreatedBy\"\x96\x01\n" +
 	"\x0ePutFileRequest\x12#\n" +
 	"\n" +
 	"project_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\vR\tprojectId\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x1d\n" +
 	"\n" +
 	"media_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n" +
-	"\x04data\x18\x04 \x01(\fR\x04data\"E\n" +
+	"\x04data\x18\x04 \x01(\fR\x04data\x12\x18\n" +
+	"\aversion\x18\x05 \x01(\rR\aversion\"E\n" +
 	"\x0fPutFileResponse\x122\n" +
 	"\x04file\x18\x01 \x01(\v2\x1e.flowmesh.api.identity.v1.FileR\x04file\"c\n" +
 	"\x0eGetFileRequest\x12#\n" +

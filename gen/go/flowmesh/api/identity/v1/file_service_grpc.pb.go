@@ -38,6 +38,8 @@ type FileServiceClient interface {
 	//	ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
 	//	RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
 	//	RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+	//	FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+	//	PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
 	PutFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutFileRequest, PutFileResponse], error)
 	// NOT_FOUND / FILE_NOT_FOUND
 	GetFile(ctx context.Context, in *GetFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetFileResponse], error)
@@ -124,6 +126,8 @@ type FileServiceServer interface {
 	//	ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
 	//	RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
 	//	RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+	//	FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+	//	PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
 	PutFile(grpc.ClientStreamingServer[PutFileRequest, PutFileResponse]) error
 	// NOT_FOUND / FILE_NOT_FOUND
 	GetFile(*GetFileRequest, grpc.ServerStreamingServer[GetFileResponse]) error

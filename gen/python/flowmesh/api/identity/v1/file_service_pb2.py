@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from flowmesh.api.common.v1 import access_pb2 as flowmesh_dot_api_dot_common_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/identity/v1/file_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xcd\x01\n\x04\x46ile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n\x07version\x18\x02 \x01(\rR\x07version\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12\x1d\n\nmedia_type\x18\x05 \x01(\tR\tmediaType\x12\"\n\rcreated_at_us\x18\x06 \x01(\x03R\x0b\x63reatedAtUs\x12\x1d\n\ncreated_by\x18\x07 \x01(\tR\tcreatedBy\"|\n\x0ePutFileRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x1d\n\nmedia_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n\x04\x64\x61ta\x18\x04 \x01(\x0cR\x04\x64\x61ta\"E\n\x0fPutFileResponse\x12\x32\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.FileR\x04\x66ile\"c\n\x0eGetFileRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\"Y\n\x0fGetFileResponse\x12\x32\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.FileR\x04\x66ile\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\"\x8b\x01\n\x10ListFilesRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x16\n\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"q\n\x11ListFilesResponse\x12\x34\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1e.flowmesh.api.identity.v1.FileR\x05\x66iles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"L\n\x11\x44\x65leteFileRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\"\x14\n\x12\x44\x65leteFileResponse2\xcc\x03\n\x0b\x46ileService\x12l\n\x07PutFile\x12(.flowmesh.api.identity.v1.PutFileRequest\x1a).flowmesh.api.identity.v1.PutFileResponse\"\n\xea\xe0\x18\x06\x08\x05\x10\x01(\x01(\x01\x12j\n\x07GetFile\x12(.flowmesh.api.identity.v1.GetFileRequest\x1a).flowmesh.api.identity.v1.GetFileResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x30\x01\x12n\n\tListFiles\x12*.flowmesh.api.identity.v1.ListFilesRequest\x1a+.flowmesh.api.identity.v1.ListFilesResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x12s\n\nDeleteFile\x12+.flowmesh.api.identity.v1.DeleteFileRequest\x1a,.flowmesh.api.identity.v1.DeleteFileResponse\"\n\xea\xe0\x18\x06\x08\x05\x10\x01(\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+flowmesh/api/identity/v1/file_service.proto\x12\x18\x66lowmesh.api.identity.v1\x1a#flowmesh/api/common/v1/access.proto\"\xcd\x01\n\x04\x46ile\x12\x12\n\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n\x07version\x18\x02 \x01(\rR\x07version\x12\x1d\n\nsize_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12\x16\n\x06\x64igest\x18\x04 \x01(\tR\x06\x64igest\x12\x1d\n\nmedia_type\x18\x05 \x01(\tR\tmediaType\x12\"\n\rcreated_at_us\x18\x06 \x01(\x03R\x0b\x63reatedAtUs\x12\x1d\n\ncreated_by\x18\x07 \x01(\tR\tcreatedBy\"\x96\x01\n\x0ePutFileRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x1d\n\nmedia_type\x18\x03 \x01(\tR\tmediaType\x12\x12\n\x04\x64\x61ta\x18\x04 \x01(\x0cR\x04\x64\x61ta\x12\x18\n\x07version\x18\x05 \x01(\rR\x07version\"E\n\x0fPutFileResponse\x12\x32\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.FileR\x04\x66ile\"c\n\x0eGetFileRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\x12\x18\n\x07version\x18\x03 \x01(\rR\x07version\"Y\n\x0fGetFileResponse\x12\x32\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x1e.flowmesh.api.identity.v1.FileR\x04\x66ile\x12\x12\n\x04\x64\x61ta\x18\x02 \x01(\x0cR\x04\x64\x61ta\"\x8b\x01\n\x10ListFilesRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x16\n\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x1b\n\tpage_size\x18\x03 \x01(\rR\x08pageSize\x12\x1d\n\npage_token\x18\x04 \x01(\tR\tpageToken\"q\n\x11ListFilesResponse\x12\x34\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x1e.flowmesh.api.identity.v1.FileR\x05\x66iles\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"L\n\x11\x44\x65leteFileRequest\x12#\n\nproject_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\x0bR\tprojectId\x12\x12\n\x04path\x18\x02 \x01(\tR\x04path\"\x14\n\x12\x44\x65leteFileResponse2\xcc\x03\n\x0b\x46ileService\x12l\n\x07PutFile\x12(.flowmesh.api.identity.v1.PutFileRequest\x1a).flowmesh.api.identity.v1.PutFileResponse\"\n\xea\xe0\x18\x06\x08\x05\x10\x01(\x01(\x01\x12j\n\x07GetFile\x12(.flowmesh.api.identity.v1.GetFileRequest\x1a).flowmesh.api.identity.v1.GetFileResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x30\x01\x12n\n\tListFiles\x12*.flowmesh.api.identity.v1.ListFilesRequest\x1a+.flowmesh.api.identity.v1.ListFilesResponse\"\x08\xea\xe0\x18\x04\x08\x03\x10\x01\x12s\n\nDeleteFile\x12+.flowmesh.api.identity.v1.DeleteFileRequest\x1a,.flowmesh.api.identity.v1.DeleteFileResponse\"\n\xea\xe0\x18\x06\x08\x05\x10\x01(\x01\x42q\n\x1c\x64\x65v.flowmesh.api.identity.v1P\x01Z4flowmesh.dev/gen/flowmesh/api/identity/v1;identityv1\xaa\x02\x18\x46lowmesh.Api.Identity.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,22 +51,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILESERVICE'].methods_by_name['DeleteFile']._serialized_options = b'\352\340\030\006\010\005\020\001(\001'
   _globals['_FILE']._serialized_start=111
   _globals['_FILE']._serialized_end=316
-  _globals['_PUTFILEREQUEST']._serialized_start=318
-  _globals['_PUTFILEREQUEST']._serialized_end=442
-  _globals['_PUTFILERESPONSE']._serialized_start=444
-  _globals['_PUTFILERESPONSE']._serialized_end=513
-  _globals['_GETFILEREQUEST']._serialized_start=515
-  _globals['_GETFILEREQUEST']._serialized_end=614
-  _globals['_GETFILERESPONSE']._serialized_start=616
-  _globals['_GETFILERESPONSE']._serialized_end=705
-  _globals['_LISTFILESREQUEST']._serialized_start=708
-  _globals['_LISTFILESREQUEST']._serialized_end=847
-  _globals['_LISTFILESRESPONSE']._serialized_start=849
-  _globals['_LISTFILESRESPONSE']._serialized_end=962
-  _globals['_DELETEFILEREQUEST']._serialized_start=964
-  _globals['_DELETEFILEREQUEST']._serialized_end=1040
-  _globals['_DELETEFILERESPONSE']._serialized_start=1042
-  _globals['_DELETEFILERESPONSE']._serialized_end=1062
-  _globals['_FILESERVICE']._serialized_start=1065
-  _globals['_FILESERVICE']._serialized_end=1525
+  _globals['_PUTFILEREQUEST']._serialized_start=319
+  _globals['_PUTFILEREQUEST']._serialized_end=469
+  _globals['_PUTFILERESPONSE']._serialized_start=471
+  _globals['_PUTFILERESPONSE']._serialized_end=540
+  _globals['_GETFILEREQUEST']._serialized_start=542
+  _globals['_GETFILEREQUEST']._serialized_end=641
+  _globals['_GETFILERESPONSE']._serialized_start=643
+  _globals['_GETFILERESPONSE']._serialized_end=732
+  _globals['_LISTFILESREQUEST']._serialized_start=735
+  _globals['_LISTFILESREQUEST']._serialized_end=874
+  _globals['_LISTFILESRESPONSE']._serialized_start=876
+  _globals['_LISTFILESRESPONSE']._serialized_end=989
+  _globals['_DELETEFILEREQUEST']._serialized_start=991
+  _globals['_DELETEFILEREQUEST']._serialized_end=1067
+  _globals['_DELETEFILERESPONSE']._serialized_start=1069
+  _globals['_DELETEFILERESPONSE']._serialized_end=1089
+  _globals['_FILESERVICE']._serialized_start=1092
+  _globals['_FILESERVICE']._serialized_end=1552
 # @@protoc_insertion_point(module_scope)

@@ -64,11 +64,14 @@ class PutFileRequest(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """In the first message."""
     path: _builtins.str
     media_type: _builtins.str
     data: _builtins.bytes
+    version: _builtins.int
+    """Number of the version, of a file that moves to this cell; 0 is the next one."""
     def __init__(
         self,
         *,
@@ -76,10 +79,11 @@ class PutFileRequest(_message.Message):
         path: _builtins.str = ...,
         media_type: _builtins.str = ...,
         data: _builtins.bytes = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media_type", b"media_type", "path", b"path", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "media_type", b"media_type", "path", b"path", "project_id", b"project_id", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

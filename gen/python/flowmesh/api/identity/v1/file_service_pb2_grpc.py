@@ -69,6 +69,8 @@ class FileServiceServicer:
         ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
         RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
         RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+        FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+        PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

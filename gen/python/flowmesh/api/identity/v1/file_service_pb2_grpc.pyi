@@ -41,6 +41,8 @@ class FileServiceStub:
       ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
       RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+      FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+      PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
     """
     GetFile: _grpc.UnaryStreamMultiCallable[_file_service_pb2.GetFileRequest, _file_service_pb2.GetFileResponse]
     """  NOT_FOUND / FILE_NOT_FOUND"""
@@ -68,6 +70,8 @@ class FileServiceAsyncStub(FileServiceStub):
       ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
       RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
       RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+      FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+      PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
     """
     GetFile: _aio.UnaryStreamMultiCallable[_file_service_pb2.GetFileRequest, _file_service_pb2.GetFileResponse]  # type: ignore[assignment]
     """  NOT_FOUND / FILE_NOT_FOUND"""
@@ -98,6 +102,8 @@ class FileServiceServicer(metaclass=_abc_1.ABCMeta):
           ALREADY_EXISTS / FILE_PATH_TAKEN           a file differs only in case or spelling of its path
           RESOURCE_EXHAUSTED / FILE_TOO_LARGE        above 64 MiB
           RESOURCE_EXHAUSTED / QUOTA_EXCEEDED
+          FAILED_PRECONDITION / FILE_VERSION_TAKEN   the file has this version or a later one
+          PERMISSION_DENIED / ROLE_REQUIRED          `version` without the role admin on the installation
         """
 
     @_abc_1.abstractmethod
