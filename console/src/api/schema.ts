@@ -542,7 +542,7 @@ export interface CellMoveValue {
   project: string;
   from: string;
   to: string;
-  step: "copying" | "ending" | "switching";
+  step: "copying" | "ending" | "starting" | "switching";
 }
 
 /** A cell; `projects` counts those that the directory names, `own` is that of this gateway. */

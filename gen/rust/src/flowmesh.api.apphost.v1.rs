@@ -363,6 +363,62 @@ pub struct GetReleaseResponse {
     pub document: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareAppImportRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareAppImportResponse {
+    #[prost(message, optional, tag = "1")]
+    pub app_import: ::core::option::Option<AppImport>,
+}
+/// A key of one cell, for applications of another one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppImport {
+    #[prost(string, tag = "1")]
+    pub import_id: ::prost::alloc::string::String,
+    /// Of X25519, in 32 bytes.
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// The private key, sealed by the key file of the installation that has made it.
+    #[prost(bytes = "vec", tag = "3")]
+    pub sealed_key: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportAppRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub app_import: ::core::option::Option<AppImport>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportAppResponse {
+    /// A DeployAppRequest, sealed with the namespace, the application and the import.
+    #[prost(bytes = "vec", tag = "1")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportAppRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub app_import: ::core::option::Option<AppImport>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub sealed: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportAppResponse {
+    #[prost(message, optional, tag = "1")]
+    pub release: ::core::option::Option<Release>,
+    /// False if the newest release has the same content.
+    #[prost(bool, tag = "2")]
+    pub created: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAppsOfPluginRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -784,6 +840,100 @@ pub mod app_service_client {
             req.extensions_mut()
                 .insert(
                     GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "GetRelease"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes a key for which another cell seals the applications of a project that moves to this one.
+        pub async fn prepare_app_import(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PrepareAppImportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrepareAppImportResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/PrepareAppImport",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.apphost.v1.AppService",
+                        "PrepareAppImport",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the present release of an application with its variables, sealed by HPKE for the key of
+        /// an import.
+        ///
+        ///   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+        ///   INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+        ///   FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+        ///   UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+        pub async fn export_app(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportAppRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportAppResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/ExportApp",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "ExportApp"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Opens an application of another cell and stores its release without a start. The application is
+        /// stopped then; the same content as the newest release changes nothing.
+        ///
+        ///   FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+        ///   as DeployApp
+        pub async fn import_app(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportAppRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportAppResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/ImportApp",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("flowmesh.api.apphost.v1.AppService", "ImportApp"),
                 );
             self.inner.unary(req, path, codec).await
         }

@@ -13,7 +13,14 @@ from flowmesh.access.roles import PERMISSIONS, Role
 from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost import limits
 from flowmesh.apphost.storage.contents import Contents
-from flowmesh.apphost.storage.records import AppRow, Content, Deployer, Key, ReleaseRow
+from flowmesh.apphost.storage.records import (
+    AppRow,
+    Content,
+    Deployer,
+    Key,
+    NewRelease,
+    ReleaseRow,
+)
 from flowmesh.apphost.storage.store import AppStore
 from flowmesh.errors import (
     FlowmeshError,
@@ -56,11 +63,7 @@ class Apps:
         With `base`, files and variables of this release are kept; it must be the present one.
         `role` is that of the key of the application.
         """
-        caller = current()
-        role = "" if caller is None else role_of_key(role, caller.bits(key[0]))
-        content = await self.completed(key, content, base)
-        deployer = Deployer(caller.id, caller.name) if caller else Deployer()
-        new = self._contents.pack(key, content, deployer, role)
+        new = self._packed(key, await self.completed(key, content, base), role)
         app = await self._store.app(key)
         if app is not None and app.release == app.wanted and app.release and not app.stopped:
             serving = await self._store.release(key, app.release)
@@ -68,9 +71,30 @@ class Apps:
                 return serving, False
         number = await self._store.add_release(key, new, base=base)
         if number is None:
-            raise WrongState("APP_DELETING", f"{key[1]} is being deleted; try again in a second")
+            raise _deleting(key)
         await self._announce()
         return await self._result(key, number), True
+
+    async def store_stopped(self, key: Key, content: Content, role: str) -> tuple[ReleaseRow, bool]:
+        """Store a release of a stopped application; return it, and whether it is new."""
+        new = self._packed(key, await self.completed(key, content, 0), role)
+        newest = next(iter(await self._store.releases(key)), None)
+        # One that was refused is tried again.
+        if newest and newest.digest == new.digest and newest.state != pb.RELEASE_STATE_REFUSED:
+            return newest, False
+        number = await self._store.add_release(key, new, stopped=True)
+        found = await self._store.release(key, number) if number else None
+        if found is None:
+            raise _deleting(key)
+        await self._announce()
+        return found, True
+
+    def _packed(self, key: Key, content: Content, role: str) -> NewRelease:
+        """Return a release of the caller. Raises Forbidden for a role above its own."""
+        caller = current()
+        role = "" if caller is None else role_of_key(role, caller.bits(key[0]))
+        deployer = Deployer(caller.id, caller.name) if caller else Deployer()
+        return self._contents.pack(key, content, deployer, role)
 
     async def completed(self, key: Key, content: Content, base: int) -> Content:
         """Return a content with the files and variables of a release that it does not give.
@@ -224,6 +248,10 @@ def role_of_key(role: str, bits: int) -> str:
     if PERMISSIONS[wanted] & ~bits:
         raise Forbidden("ROLE_REQUIRED", f"you may not give an application the role {wanted.value}")
     return wanted.value
+
+
+def _deleting(key: Key) -> FlowmeshError:
+    return WrongState("APP_DELETING", f"{key[1]} is being deleted; try again in a second")
 
 
 def _refused(row: ReleaseRow) -> FlowmeshError:

@@ -10,6 +10,7 @@ from flowmesh.api.apphost.v1 import app_service_pb2_grpc
 from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from flowmesh.apphost.apps import Apps
+from flowmesh.apphost.moves import AppMoves
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.host import HostLoop
@@ -39,7 +40,8 @@ async def run(runtime: Runtime) -> None:
         )
         relay = audit_relay(runtime, pool)
         store = AppStore(pool, apps_max=runtime.settings.apps_max, call=relay.call)
-        contents = Contents(store=store, sealer=Sealer((runtime.keys or OPEN_KEYS).wrapping))
+        installation = Sealer((runtime.keys or OPEN_KEYS).wrapping)
+        contents = Contents(store=store, sealer=installation)
         suites = Suites(runtime, runtime.stub(AccessServiceStub, IDENTITY))
         strangers = _strangers(runtime, suites)
         module_types = ModuleTypes(runtime.stub(PluginServiceStub, "fleet"))
@@ -68,8 +70,15 @@ async def run(runtime: Runtime) -> None:
         checks = _checks(runtime, strangers, suites, module_types)
         await checks.clear()
         apps = Apps(store=store, contents=contents, announce=announce)
+        moves = AppMoves(
+            apps=apps,
+            store=store,
+            contents=contents,
+            installation=installation,
+            data=host.data_of,
+        )
         runtime.serve(
-            AppServer(apps=apps, host=host, checks=checks),
+            AppServer(apps=apps, host=host, checks=checks, moves=moves),
             app_service_pb2_grpc.add_AppServiceServicer_to_server,
         )
         await runtime.until_stopped()

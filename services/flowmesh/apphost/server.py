@@ -16,6 +16,7 @@ from flowmesh.apphost.messages import (
     log_message,
     release_message,
 )
+from flowmesh.apphost.moves import AppMoves, Import
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.storage.records import AppRow, Key
@@ -29,8 +30,8 @@ Context = Any
 class AppServer(app_service_pb2_grpc.AppServiceServicer):
     """Turns messages into calls; decides nothing."""
 
-    def __init__(self, *, apps: Apps, host: HostLoop, checks: Checks) -> None:
-        self._apps, self._host, self._checks = apps, host, checks
+    def __init__(self, *, apps: Apps, host: HostLoop, checks: Checks, moves: AppMoves) -> None:
+        self._apps, self._host, self._checks, self._moves = apps, host, checks, moves
 
     async def DeployApp(
         self, request: pb.DeployAppRequest, context: Context
@@ -87,6 +88,25 @@ class AppServer(app_service_pb2_grpc.AppServiceServicer):
         row, document = await self._apps.source(_key(request), request.release)
         return pb.GetReleaseResponse(release=release_message(row), document=document)
 
+    async def PrepareAppImport(
+        self, request: pb.PrepareAppImportRequest, context: Context
+    ) -> pb.PrepareAppImportResponse:
+        made = self._moves.prepare(namespace_of(request))
+        found = pb.AppImport(import_id=made.id, public_key=made.public, sealed_key=made.sealed)
+        return pb.PrepareAppImportResponse(app_import=found)
+
+    async def ExportApp(
+        self, request: pb.ExportAppRequest, context: Context
+    ) -> pb.ExportAppResponse:
+        sealed = await self._moves.export(_key(request), _import(request))
+        return pb.ExportAppResponse(sealed=sealed)
+
+    async def ImportApp(
+        self, request: pb.ImportAppRequest, context: Context
+    ) -> pb.ImportAppResponse:
+        row, created = await self._moves.take(_key(request), _import(request), request.sealed)
+        return pb.ImportAppResponse(release=release_message(row), created=created)
+
     async def ListAppsOfPlugin(
         self, request: pb.ListAppsOfPluginRequest, context: Context
     ) -> pb.ListAppsOfPluginResponse:
@@ -121,6 +141,12 @@ class AppServer(app_service_pb2_grpc.AppServiceServicer):
 
 def _key(request: Any) -> Key:
     return namespace_of(request), valid_id(request.app, "app")
+
+
+def _import(request: pb.ExportAppRequest | pb.ImportAppRequest) -> Import:
+    found = request.app_import
+    import_id = valid_id(found.import_id, "app_import.import_id")
+    return Import(import_id, found.public_key, found.sealed_key)
 
 
 def _app(row: AppRow) -> app_pb2.App:

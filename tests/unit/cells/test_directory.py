@@ -27,7 +27,7 @@ from flowmesh.cells import (
 
 KEY = bytes(range(16))
 EU = Cell(number=2, name="eu2", region="eu", http="https://eu.example.com", grpc="eu:7450")
-MOVE = Move(source=1, target=2, step=SWITCHING, paused=(("report", "nightly", 5),))
+MOVE = Move(source=1, target=2, step=SWITCHING, paused=(("report", "nightly", 5),), stopped=("a",))
 
 
 def moving(**change: object) -> bytes:
@@ -100,6 +100,8 @@ def test_bad_cells_are_refused(change: dict[str, object], problem: str) -> None:
         moving(paused=[["w", "t"]]),
         moving(paused=[["w", "t", 1.5]]),
         moving(paused=[["w", "t", 1]] * 1_001),
+        moving(stopped="a"),
+        moving(stopped=[1]),
         b'{"project": "a", "move": ' + orjson.dumps(MOVE) + b"}",
     ],
 )

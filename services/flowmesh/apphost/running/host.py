@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 from flowmesh.apphost.running.hosted_app import HostedApp
@@ -82,10 +83,17 @@ class HostLoop(Loop):
 
     def log_of(self, key: Key) -> AppLog:
         """Return the log of an application. Raises Unavailable on a standby instance."""
+        return self._led(key).log
+
+    def data_of(self, key: Key) -> Path:
+        """Return the folder of an application. Raises Unavailable on a standby instance."""
+        return self._led(key).data
+
+    def _led(self, key: Key) -> HostedApp:
         if not self._leads:
             text = "another instance of the host runs the applications; ask again"
             raise Unavailable("APP_HOST_STANDBY", text, retry_after_ms=STANDBY_MS)
-        return self._app(key).log
+        return self._app(key)
 
     def _app(self, key: Key) -> HostedApp:
         found = self._apps.get(key)

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from flowmesh.api.apphost.v1 import app_pb2 as pb
@@ -77,6 +78,11 @@ class HostedApp:
         self._crashes = Crashes()
         # Replaced processes, with the tasks that drain them.
         self._leaving: dict[AppProcess, asyncio.Task[None]] = {}
+
+    @property
+    def data(self) -> Path:
+        """The folder that the application writes to."""
+        return self._folders.data
 
     @property
     def pid(self) -> int:

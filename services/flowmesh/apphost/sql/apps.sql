@@ -35,10 +35,14 @@ insert into releases (
     :size_bytes, :created_by, :rights, :maker, :role
 ) returning set_config('flowmesh.call', :call, true);
 
--- name: want-new(namespace, app, release)!
+-- name: want-new(namespace, app, release, stopped)!
 -- Without an entry of its own in the audit log: the release has one.
-update apps set wanted = :release, newest = :release, stopped = false, changed_at = now()
+update apps set wanted = :release, newest = :release, stopped = :stopped, changed_at = now()
 where namespace = :namespace and app = :app;
+
+-- name: note-export(namespace, app, call)!
+update apps set exported_at = clock_timestamp() where namespace = :namespace and app = :app
+returning set_config('flowmesh.call', :call, true);
 
 -- name: want-again(namespace, app, release, call)!
 update apps set wanted = :release, stopped = false, changed_at = now()

@@ -66,8 +66,10 @@ class AppStore:
         rows = self._sql.releases(self._pool, namespace=key[0], app=key[1])
         return [ReleaseRow.of(row) async for row in rows]
 
-    async def add_release(self, key: Key, new: NewRelease, *, base: int = 0) -> int | None:
-        """Store a release that is to serve; return its number.
+    async def add_release(
+        self, key: Key, new: NewRelease, *, base: int = 0, stopped: bool = False
+    ) -> int | None:
+        """Store a release that is to serve, once a stopped one is started; return its number.
 
         Returns None while the application is being deleted. Raises WrongState if `base` is given
         and is no longer the present release, Overloaded if the namespace has its applications.
@@ -102,7 +104,7 @@ class AppStore:
                 maker=new.deployer.id,
                 role=new.role,
             )
-            await self._sql.want_new(at, **of, release=number)
+            await self._sql.want_new(at, **of, release=number, stopped=stopped)
             await self._supersede(at, of, number)
             await self._sql.forget(
                 at,
@@ -133,6 +135,10 @@ class AppStore:
 
     async def set_stopped(self, key: Key, stopped: bool) -> None:
         await self._sql.set_stopped(self._pool, namespace=key[0], app=key[1], stopped=stopped)
+
+    async def note_export(self, key: Key) -> None:
+        """Record that an application leaves, for the audit log."""
+        await self._sql.note_export(self._pool, namespace=key[0], app=key[1])
 
     async def set_deleted(self, key: Key) -> None:
         """Let the host remove an application."""

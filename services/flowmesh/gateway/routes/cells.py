@@ -38,7 +38,7 @@ class CellMoveValue(Value, kw_only=True):
     project: str
     source: str = msgspec.field(name="from")
     target: str = msgspec.field(name="to")
-    step: Literal["copying", "switching", "ending"]
+    step: Literal["copying", "switching", "starting", "ending"]
 
 
 class CellList(Value, kw_only=True):

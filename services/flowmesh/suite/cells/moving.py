@@ -22,6 +22,7 @@ from flowmesh.cells import (
     DEFAULT,
     ENDING,
     MOVE_HEADER,
+    STARTING,
     SWITCH_S,
     SWITCHING,
     Cell,
@@ -31,6 +32,7 @@ from flowmesh.cells import (
     Pin,
     entry_of,
 )
+from flowmesh.suite.cells.apps import running_apps
 from flowmesh.suite.cells.calls import CellCalls
 from flowmesh.suite.cells.directory import OpenedDirectory
 from flowmesh.suite.cells.kinds import PARTS
@@ -93,7 +95,7 @@ async def cancel_move(
         raise ValueError(f"project {project} does not move")
     if to and opened.name_of(move.target) != to:
         raise ValueError(f"project {project} moves to cell {opened.name_of(move.target)}")
-    if move.step == ENDING:
+    if move.step in (STARTING, ENDING):
         name = opened.name_of(move.target)
         raise ValueError(f"project {project} lives in cell {name} already; move it back instead")
     async with _calls(opened, move, project, connect) as (source, target):
@@ -179,12 +181,18 @@ class _Moving:
                 print_line(f"cell {self._source.cell.name} keeps {each}")
             await self._copy_first()
             active = await Triggers(self._source).quiet()
-            await self._write_move(replace(self._move, step=SWITCHING, paused=active))
+            stopped = await running_apps(self._source)
+            move = replace(self._move, step=SWITCHING, paused=active, stopped=stopped)
+            await self._write_move(move)
             await self._switch()
         elif self._move.step == SWITCHING:
             # Gateways refuse changes anew, for the time of this command.
             await self._write_move(self._move)
             await self._switch()
+        if self._move.step == STARTING:
+            for part in self._parts:
+                await part.start(self._move)
+            await self._write_move(replace(self._move, step=ENDING))
         await self._end()
 
     async def cancel(self) -> None:
@@ -267,7 +275,7 @@ class _Moving:
 
     def _switched(self) -> Pin:
         """Return the entry with the target as the home."""
-        home, move = self._pin.home, replace(self._move, step=ENDING)
+        home, move = self._pin.home, replace(self._move, step=STARTING)
         assert home is not None
         return Pin(self._pin.project, Home(move.target, home.strict), move)
 
@@ -286,6 +294,8 @@ class _Moving:
                 print_line(text)
                 shown = text
             await asyncio.sleep(DRAIN_POLL_S)
+        for part in self._parts:
+            await part.end()
         await self._write(replace(self._pin, move=None))
         print_line(f"project {self._pin.project} lives in cell {self._target.cell.name}")
 

@@ -50,5 +50,11 @@ class Part:
         """Return what the source got after the switch, and has to be registered again."""
         return []
 
+    async def start(self, move: Move) -> None:
+        """Start what calls the project; the target is its home now, and no cancel follows."""
+
+    async def end(self) -> None:
+        """Remove from the source what works on there once its executions have ended."""
+
     async def cancel(self, move: Move) -> None:
         """Undo what has an effect at the target, and what the switch has stopped at the source."""

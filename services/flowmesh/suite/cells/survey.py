@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flowmesh.api.apphost.v1.app_service_pb2 import ListAppsRequest
-from flowmesh.api.apphost.v1.app_service_pb2_grpc import AppServiceStub
 from flowmesh.api.broker.v1.broker_service_pb2 import ListExchangesRequest, ListQueuesRequest
 from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
 from flowmesh.api.event.v1.subscription_service_pb2 import ListSubscriptionsRequest
@@ -73,7 +71,6 @@ _KINDS = (
         ListSubscriptionsRequest,
         "subscriptions",
     ),
-    _Kind("applications", AppServiceStub, "ListApps", ListAppsRequest, "apps"),
     _Kind("specs of agents", FleetServiceStub, "ListAgentSpecs", ListAgentSpecsRequest, "specs"),
     _Kind(
         "scaling policies",

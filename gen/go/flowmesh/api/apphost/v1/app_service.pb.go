@@ -1086,6 +1086,383 @@ func (x *GetReleaseResponse) GetDocument() string {
 	return ""
 }
 
+type PrepareAppImportRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareAppImportRequest) Reset() {
+	*x = PrepareAppImportRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareAppImportRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareAppImportRequest) ProtoMessage() {}
+
+func (x *PrepareAppImportRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareAppImportRequest.ProtoReflect.Descriptor instead.
+func (*PrepareAppImportRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *PrepareAppImportRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+type PrepareAppImportResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AppImport     *AppImport             `protobuf:"bytes,1,opt,name=app_import,json=appImport,proto3" json:"app_import,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareAppImportResponse) Reset() {
+	*x = PrepareAppImportResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareAppImportResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareAppImportResponse) ProtoMessage() {}
+
+func (x *PrepareAppImportResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareAppImportResponse.ProtoReflect.Descriptor instead.
+func (*PrepareAppImportResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PrepareAppImportResponse) GetAppImport() *AppImport {
+	if x != nil {
+		return x.AppImport
+	}
+	return nil
+}
+
+// A key of one cell, for applications of another one.
+type AppImport struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ImportId string                 `protobuf:"bytes,1,opt,name=import_id,json=importId,proto3" json:"import_id,omitempty"`
+	// Of X25519, in 32 bytes.
+	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// The private key, sealed by the key file of the installation that has made it.
+	SealedKey     []byte `protobuf:"bytes,3,opt,name=sealed_key,json=sealedKey,proto3" json:"sealed_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AppImport) Reset() {
+	*x = AppImport{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AppImport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AppImport) ProtoMessage() {}
+
+func (x *AppImport) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AppImport.ProtoReflect.Descriptor instead.
+func (*AppImport) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *AppImport) GetImportId() string {
+	if x != nil {
+		return x.ImportId
+	}
+	return ""
+}
+
+func (x *AppImport) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *AppImport) GetSealedKey() []byte {
+	if x != nil {
+		return x.SealedKey
+	}
+	return nil
+}
+
+type ExportAppRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	AppImport     *AppImport             `protobuf:"bytes,3,opt,name=app_import,json=appImport,proto3" json:"app_import,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAppRequest) Reset() {
+	*x = ExportAppRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAppRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAppRequest) ProtoMessage() {}
+
+func (x *ExportAppRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAppRequest.ProtoReflect.Descriptor instead.
+func (*ExportAppRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ExportAppRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ExportAppRequest) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *ExportAppRequest) GetAppImport() *AppImport {
+	if x != nil {
+		return x.AppImport
+	}
+	return nil
+}
+
+type ExportAppResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A DeployAppRequest, sealed with the namespace, the application and the import.
+	Sealed        []byte `protobuf:"bytes,1,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExportAppResponse) Reset() {
+	*x = ExportAppResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExportAppResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExportAppResponse) ProtoMessage() {}
+
+func (x *ExportAppResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExportAppResponse.ProtoReflect.Descriptor instead.
+func (*ExportAppResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ExportAppResponse) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+type ImportAppRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	AppImport     *AppImport             `protobuf:"bytes,3,opt,name=app_import,json=appImport,proto3" json:"app_import,omitempty"`
+	Sealed        []byte                 `protobuf:"bytes,4,opt,name=sealed,proto3" json:"sealed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportAppRequest) Reset() {
+	*x = ImportAppRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportAppRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportAppRequest) ProtoMessage() {}
+
+func (x *ImportAppRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportAppRequest.ProtoReflect.Descriptor instead.
+func (*ImportAppRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *ImportAppRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *ImportAppRequest) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *ImportAppRequest) GetAppImport() *AppImport {
+	if x != nil {
+		return x.AppImport
+	}
+	return nil
+}
+
+func (x *ImportAppRequest) GetSealed() []byte {
+	if x != nil {
+		return x.Sealed
+	}
+	return nil
+}
+
+type ImportAppResponse struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Release *Release               `protobuf:"bytes,1,opt,name=release,proto3" json:"release,omitempty"`
+	// False if the newest release has the same content.
+	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ImportAppResponse) Reset() {
+	*x = ImportAppResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ImportAppResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ImportAppResponse) ProtoMessage() {}
+
+func (x *ImportAppResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ImportAppResponse.ProtoReflect.Descriptor instead.
+func (*ImportAppResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ImportAppResponse) GetRelease() *Release {
+	if x != nil {
+		return x.Release
+	}
+	return nil
+}
+
+func (x *ImportAppResponse) GetCreated() bool {
+	if x != nil {
+		return x.Created
+	}
+	return false
+}
+
 type ListAppsOfPluginRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -1098,7 +1475,7 @@ type ListAppsOfPluginRequest struct {
 
 func (x *ListAppsOfPluginRequest) Reset() {
 	*x = ListAppsOfPluginRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1487,7 @@ func (x *ListAppsOfPluginRequest) String() string {
 func (*ListAppsOfPluginRequest) ProtoMessage() {}
 
 func (x *ListAppsOfPluginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[20]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1500,7 @@ func (x *ListAppsOfPluginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppsOfPluginRequest.ProtoReflect.Descriptor instead.
 func (*ListAppsOfPluginRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{20}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListAppsOfPluginRequest) GetNamespace() string {
@@ -1156,7 +1533,7 @@ type ListAppsOfPluginResponse struct {
 
 func (x *ListAppsOfPluginResponse) Reset() {
 	*x = ListAppsOfPluginResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1168,7 +1545,7 @@ func (x *ListAppsOfPluginResponse) String() string {
 func (*ListAppsOfPluginResponse) ProtoMessage() {}
 
 func (x *ListAppsOfPluginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[21]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1181,7 +1558,7 @@ func (x *ListAppsOfPluginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAppsOfPluginResponse.ProtoReflect.Descriptor instead.
 func (*ListAppsOfPluginResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{21}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListAppsOfPluginResponse) GetApps() []*PluginApp {
@@ -1201,7 +1578,7 @@ type PluginApp struct {
 
 func (x *PluginApp) Reset() {
 	*x = PluginApp{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1590,7 @@ func (x *PluginApp) String() string {
 func (*PluginApp) ProtoMessage() {}
 
 func (x *PluginApp) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[22]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1603,7 @@ func (x *PluginApp) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PluginApp.ProtoReflect.Descriptor instead.
 func (*PluginApp) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{22}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *PluginApp) GetNamespace() string {
@@ -1261,7 +1638,7 @@ type ReadAppLogRequest struct {
 
 func (x *ReadAppLogRequest) Reset() {
 	*x = ReadAppLogRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1650,7 @@ func (x *ReadAppLogRequest) String() string {
 func (*ReadAppLogRequest) ProtoMessage() {}
 
 func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[23]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1663,7 @@ func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadAppLogRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{23}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ReadAppLogRequest) GetNamespace() string {
@@ -1340,7 +1717,7 @@ type ReadAppLogResponse struct {
 
 func (x *ReadAppLogResponse) Reset() {
 	*x = ReadAppLogResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1729,7 @@ func (x *ReadAppLogResponse) String() string {
 func (*ReadAppLogResponse) ProtoMessage() {}
 
 func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[24]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1742,7 @@ func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogResponse.ProtoReflect.Descriptor instead.
 func (*ReadAppLogResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{24}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ReadAppLogResponse) GetRecords() []*LogRecord {
@@ -1446,7 +1823,34 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\arelease\x18\x03 \x01(\rR\arelease\"l\n" +
 	"\x12GetReleaseResponse\x12:\n" +
 	"\arelease\x18\x01 \x01(\v2 .flowmesh.api.apphost.v1.ReleaseR\arelease\x12\x1a\n" +
-	"\bdocument\x18\x02 \x01(\tR\bdocument\"r\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\"7\n" +
+	"\x17PrepareAppImportRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\"]\n" +
+	"\x18PrepareAppImportResponse\x12A\n" +
+	"\n" +
+	"app_import\x18\x01 \x01(\v2\".flowmesh.api.apphost.v1.AppImportR\tappImport\"l\n" +
+	"\tAppImport\x12!\n" +
+	"\timport_id\x18\x01 \x01(\tB\x04\xf0\xe0\x18\bR\bimportId\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\fR\tpublicKey\x12\x1d\n" +
+	"\n" +
+	"sealed_key\x18\x03 \x01(\fR\tsealedKey\"\x8b\x01\n" +
+	"\x10ExportAppRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12A\n" +
+	"\n" +
+	"app_import\x18\x03 \x01(\v2\".flowmesh.api.apphost.v1.AppImportR\tappImport\"+\n" +
+	"\x11ExportAppResponse\x12\x16\n" +
+	"\x06sealed\x18\x01 \x01(\fR\x06sealed\"\xa3\x01\n" +
+	"\x10ImportAppRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12A\n" +
+	"\n" +
+	"app_import\x18\x03 \x01(\v2\".flowmesh.api.apphost.v1.AppImportR\tappImport\x12\x16\n" +
+	"\x06sealed\x18\x04 \x01(\fR\x06sealed\"i\n" +
+	"\x11ImportAppResponse\x12:\n" +
+	"\arelease\x18\x01 \x01(\v2 .flowmesh.api.apphost.v1.ReleaseR\arelease\x12\x18\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"r\n" +
 	"\x17ListAppsOfPluginRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12!\n" +
@@ -1464,8 +1868,7 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tR\x04text\x12\x16\n" +
 	"\x06module\x18\x06 \x01(\tR\x06module\"R\n" +
 	"\x12ReadAppLogResponse\x12<\n" +
-	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xc1\n" +
-	"\n" +
+	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xc6\r\n" +
 	"\n" +
 	"AppService\x12l\n" +
 	"\tDeployApp\x12).flowmesh.api.apphost.v1.DeployAppRequest\x1a*.flowmesh.api.apphost.v1.DeployAppResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12p\n" +
@@ -1478,7 +1881,10 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x06GetApp\x12&.flowmesh.api.apphost.v1.GetAppRequest\x1a'.flowmesh.api.apphost.v1.GetAppResponse\"\x06\xea\xe0\x18\x02\b\x03\x12s\n" +
 	"\fListReleases\x12,.flowmesh.api.apphost.v1.ListReleasesRequest\x1a-.flowmesh.api.apphost.v1.ListReleasesResponse\"\x06\xea\xe0\x18\x02\b\x03\x12m\n" +
 	"\n" +
-	"GetRelease\x12*.flowmesh.api.apphost.v1.GetReleaseRequest\x1a+.flowmesh.api.apphost.v1.GetReleaseResponse\"\x06\xea\xe0\x18\x02\b\x05\x12\x7f\n" +
+	"GetRelease\x12*.flowmesh.api.apphost.v1.GetReleaseRequest\x1a+.flowmesh.api.apphost.v1.GetReleaseResponse\"\x06\xea\xe0\x18\x02\b\x05\x12\x8c\x01\n" +
+	"\x10PrepareAppImport\x120.flowmesh.api.apphost.v1.PrepareAppImportRequest\x1a1.flowmesh.api.apphost.v1.PrepareAppImportResponse\"\x13\xea\xe0\x18\x0f\b\x06\x10\x02\x1a\tnamespace\x12y\n" +
+	"\tExportApp\x12).flowmesh.api.apphost.v1.ExportAppRequest\x1a*.flowmesh.api.apphost.v1.ExportAppResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12y\n" +
+	"\tImportApp\x12).flowmesh.api.apphost.v1.ImportAppRequest\x1a*.flowmesh.api.apphost.v1.ImportAppResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12\x7f\n" +
 	"\x10ListAppsOfPlugin\x120.flowmesh.api.apphost.v1.ListAppsOfPluginRequest\x1a1.flowmesh.api.apphost.v1.ListAppsOfPluginResponse\"\x06\xea\xe0\x18\x02\b\n" +
 	"\x12m\n" +
 	"\n" +
@@ -1497,7 +1903,7 @@ func file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescData
 }
 
-var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_flowmesh_api_apphost_v1_app_service_proto_goTypes = []any{
 	(*DeployAppRequest)(nil),         // 0: flowmesh.api.apphost.v1.DeployAppRequest
 	(*DeployAppResponse)(nil),        // 1: flowmesh.api.apphost.v1.DeployAppResponse
@@ -1519,64 +1925,81 @@ var file_flowmesh_api_apphost_v1_app_service_proto_goTypes = []any{
 	(*ListReleasesResponse)(nil),     // 17: flowmesh.api.apphost.v1.ListReleasesResponse
 	(*GetReleaseRequest)(nil),        // 18: flowmesh.api.apphost.v1.GetReleaseRequest
 	(*GetReleaseResponse)(nil),       // 19: flowmesh.api.apphost.v1.GetReleaseResponse
-	(*ListAppsOfPluginRequest)(nil),  // 20: flowmesh.api.apphost.v1.ListAppsOfPluginRequest
-	(*ListAppsOfPluginResponse)(nil), // 21: flowmesh.api.apphost.v1.ListAppsOfPluginResponse
-	(*PluginApp)(nil),                // 22: flowmesh.api.apphost.v1.PluginApp
-	(*ReadAppLogRequest)(nil),        // 23: flowmesh.api.apphost.v1.ReadAppLogRequest
-	(*ReadAppLogResponse)(nil),       // 24: flowmesh.api.apphost.v1.ReadAppLogResponse
-	nil,                              // 25: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	nil,                              // 26: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
-	(*AppFile)(nil),                  // 27: flowmesh.api.apphost.v1.AppFile
-	(*Release)(nil),                  // 28: flowmesh.api.apphost.v1.Release
-	(*AppFinding)(nil),               // 29: flowmesh.api.apphost.v1.AppFinding
-	(*App)(nil),                      // 30: flowmesh.api.apphost.v1.App
-	(*LogRecord)(nil),                // 31: flowmesh.api.apphost.v1.LogRecord
+	(*PrepareAppImportRequest)(nil),  // 20: flowmesh.api.apphost.v1.PrepareAppImportRequest
+	(*PrepareAppImportResponse)(nil), // 21: flowmesh.api.apphost.v1.PrepareAppImportResponse
+	(*AppImport)(nil),                // 22: flowmesh.api.apphost.v1.AppImport
+	(*ExportAppRequest)(nil),         // 23: flowmesh.api.apphost.v1.ExportAppRequest
+	(*ExportAppResponse)(nil),        // 24: flowmesh.api.apphost.v1.ExportAppResponse
+	(*ImportAppRequest)(nil),         // 25: flowmesh.api.apphost.v1.ImportAppRequest
+	(*ImportAppResponse)(nil),        // 26: flowmesh.api.apphost.v1.ImportAppResponse
+	(*ListAppsOfPluginRequest)(nil),  // 27: flowmesh.api.apphost.v1.ListAppsOfPluginRequest
+	(*ListAppsOfPluginResponse)(nil), // 28: flowmesh.api.apphost.v1.ListAppsOfPluginResponse
+	(*PluginApp)(nil),                // 29: flowmesh.api.apphost.v1.PluginApp
+	(*ReadAppLogRequest)(nil),        // 30: flowmesh.api.apphost.v1.ReadAppLogRequest
+	(*ReadAppLogResponse)(nil),       // 31: flowmesh.api.apphost.v1.ReadAppLogResponse
+	nil,                              // 32: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	nil,                              // 33: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	(*AppFile)(nil),                  // 34: flowmesh.api.apphost.v1.AppFile
+	(*Release)(nil),                  // 35: flowmesh.api.apphost.v1.Release
+	(*AppFinding)(nil),               // 36: flowmesh.api.apphost.v1.AppFinding
+	(*App)(nil),                      // 37: flowmesh.api.apphost.v1.App
+	(*LogRecord)(nil),                // 38: flowmesh.api.apphost.v1.LogRecord
 }
 var file_flowmesh_api_apphost_v1_app_service_proto_depIdxs = []int32{
-	27, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	25, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	28, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	27, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	26, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
-	29, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
-	28, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	30, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	30, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	30, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
-	30, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	28, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
-	28, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	22, // 13: flowmesh.api.apphost.v1.ListAppsOfPluginResponse.apps:type_name -> flowmesh.api.apphost.v1.PluginApp
-	31, // 14: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
-	0,  // 15: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
-	2,  // 16: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
-	4,  // 17: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
-	6,  // 18: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
-	8,  // 19: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
-	10, // 20: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
-	12, // 21: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
-	14, // 22: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
-	16, // 23: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
-	18, // 24: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
-	20, // 25: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:input_type -> flowmesh.api.apphost.v1.ListAppsOfPluginRequest
-	23, // 26: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
-	1,  // 27: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
-	3,  // 28: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
-	5,  // 29: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
-	7,  // 30: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
-	9,  // 31: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
-	11, // 32: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
-	13, // 33: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
-	15, // 34: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
-	17, // 35: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
-	19, // 36: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
-	21, // 37: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:output_type -> flowmesh.api.apphost.v1.ListAppsOfPluginResponse
-	24, // 38: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
-	27, // [27:39] is the sub-list for method output_type
-	15, // [15:27] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	34, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	32, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	35, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	34, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	33, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	36, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
+	35, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	37, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	37, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	37, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
+	37, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	35, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
+	35, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	22, // 13: flowmesh.api.apphost.v1.PrepareAppImportResponse.app_import:type_name -> flowmesh.api.apphost.v1.AppImport
+	22, // 14: flowmesh.api.apphost.v1.ExportAppRequest.app_import:type_name -> flowmesh.api.apphost.v1.AppImport
+	22, // 15: flowmesh.api.apphost.v1.ImportAppRequest.app_import:type_name -> flowmesh.api.apphost.v1.AppImport
+	35, // 16: flowmesh.api.apphost.v1.ImportAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	29, // 17: flowmesh.api.apphost.v1.ListAppsOfPluginResponse.apps:type_name -> flowmesh.api.apphost.v1.PluginApp
+	38, // 18: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
+	0,  // 19: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
+	2,  // 20: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
+	4,  // 21: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
+	6,  // 22: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
+	8,  // 23: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
+	10, // 24: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
+	12, // 25: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
+	14, // 26: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
+	16, // 27: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
+	18, // 28: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
+	20, // 29: flowmesh.api.apphost.v1.AppService.PrepareAppImport:input_type -> flowmesh.api.apphost.v1.PrepareAppImportRequest
+	23, // 30: flowmesh.api.apphost.v1.AppService.ExportApp:input_type -> flowmesh.api.apphost.v1.ExportAppRequest
+	25, // 31: flowmesh.api.apphost.v1.AppService.ImportApp:input_type -> flowmesh.api.apphost.v1.ImportAppRequest
+	27, // 32: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:input_type -> flowmesh.api.apphost.v1.ListAppsOfPluginRequest
+	30, // 33: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
+	1,  // 34: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
+	3,  // 35: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
+	5,  // 36: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
+	7,  // 37: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
+	9,  // 38: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
+	11, // 39: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
+	13, // 40: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
+	15, // 41: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
+	17, // 42: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
+	19, // 43: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
+	21, // 44: flowmesh.api.apphost.v1.AppService.PrepareAppImport:output_type -> flowmesh.api.apphost.v1.PrepareAppImportResponse
+	24, // 45: flowmesh.api.apphost.v1.AppService.ExportApp:output_type -> flowmesh.api.apphost.v1.ExportAppResponse
+	26, // 46: flowmesh.api.apphost.v1.AppService.ImportApp:output_type -> flowmesh.api.apphost.v1.ImportAppResponse
+	28, // 47: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:output_type -> flowmesh.api.apphost.v1.ListAppsOfPluginResponse
+	31, // 48: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
+	34, // [34:49] is the sub-list for method output_type
+	19, // [19:34] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_apphost_v1_app_service_proto_init() }
@@ -1591,7 +2014,7 @@ func file_flowmesh_api_apphost_v1_app_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc), len(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -29,6 +29,9 @@ const (
 	AppService_GetApp_FullMethodName           = "/flowmesh.api.apphost.v1.AppService/GetApp"
 	AppService_ListReleases_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/ListReleases"
 	AppService_GetRelease_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/GetRelease"
+	AppService_PrepareAppImport_FullMethodName = "/flowmesh.api.apphost.v1.AppService/PrepareAppImport"
+	AppService_ExportApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/ExportApp"
+	AppService_ImportApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/ImportApp"
 	AppService_ListAppsOfPlugin_FullMethodName = "/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin"
 	AppService_ReadAppLog_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/ReadAppLog"
 )
@@ -92,6 +95,22 @@ type AppServiceClient interface {
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
 	GetRelease(ctx context.Context, in *GetReleaseRequest, opts ...grpc.CallOption) (*GetReleaseResponse, error)
+	// Makes a key for which another cell seals the applications of a project that moves to this one.
+	PrepareAppImport(ctx context.Context, in *PrepareAppImportRequest, opts ...grpc.CallOption) (*PrepareAppImportResponse, error)
+	// Returns the present release of an application with its variables, sealed by HPKE for the key of
+	// an import.
+	//
+	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+	//	INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+	//	FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+	//	UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+	ExportApp(ctx context.Context, in *ExportAppRequest, opts ...grpc.CallOption) (*ExportAppResponse, error)
+	// Opens an application of another cell and stores its release without a start. The application is
+	// stopped then; the same content as the newest release changes nothing.
+	//
+	//	FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+	//	as DeployApp
+	ImportApp(ctx context.Context, in *ImportAppRequest, opts ...grpc.CallOption) (*ImportAppResponse, error)
 	// Returns the applications whose serving release has modules of a plugin.
 	ListAppsOfPlugin(ctx context.Context, in *ListAppsOfPluginRequest, opts ...grpc.CallOption) (*ListAppsOfPluginResponse, error)
 	// Returns the last records of the log that match, oldest first.
@@ -209,6 +228,36 @@ func (c *appServiceClient) GetRelease(ctx context.Context, in *GetReleaseRequest
 	return out, nil
 }
 
+func (c *appServiceClient) PrepareAppImport(ctx context.Context, in *PrepareAppImportRequest, opts ...grpc.CallOption) (*PrepareAppImportResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PrepareAppImportResponse)
+	err := c.cc.Invoke(ctx, AppService_PrepareAppImport_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *appServiceClient) ExportApp(ctx context.Context, in *ExportAppRequest, opts ...grpc.CallOption) (*ExportAppResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExportAppResponse)
+	err := c.cc.Invoke(ctx, AppService_ExportApp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *appServiceClient) ImportApp(ctx context.Context, in *ImportAppRequest, opts ...grpc.CallOption) (*ImportAppResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ImportAppResponse)
+	err := c.cc.Invoke(ctx, AppService_ImportApp_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) ListAppsOfPlugin(ctx context.Context, in *ListAppsOfPluginRequest, opts ...grpc.CallOption) (*ListAppsOfPluginResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAppsOfPluginResponse)
@@ -288,6 +337,22 @@ type AppServiceServer interface {
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
 	GetRelease(context.Context, *GetReleaseRequest) (*GetReleaseResponse, error)
+	// Makes a key for which another cell seals the applications of a project that moves to this one.
+	PrepareAppImport(context.Context, *PrepareAppImportRequest) (*PrepareAppImportResponse, error)
+	// Returns the present release of an application with its variables, sealed by HPKE for the key of
+	// an import.
+	//
+	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+	//	INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+	//	FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+	//	UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+	ExportApp(context.Context, *ExportAppRequest) (*ExportAppResponse, error)
+	// Opens an application of another cell and stores its release without a start. The application is
+	// stopped then; the same content as the newest release changes nothing.
+	//
+	//	FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+	//	as DeployApp
+	ImportApp(context.Context, *ImportAppRequest) (*ImportAppResponse, error)
 	// Returns the applications whose serving release has modules of a plugin.
 	ListAppsOfPlugin(context.Context, *ListAppsOfPluginRequest) (*ListAppsOfPluginResponse, error)
 	// Returns the last records of the log that match, oldest first.
@@ -334,6 +399,15 @@ func (UnimplementedAppServiceServer) ListReleases(context.Context, *ListReleases
 }
 func (UnimplementedAppServiceServer) GetRelease(context.Context, *GetReleaseRequest) (*GetReleaseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRelease not implemented")
+}
+func (UnimplementedAppServiceServer) PrepareAppImport(context.Context, *PrepareAppImportRequest) (*PrepareAppImportResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrepareAppImport not implemented")
+}
+func (UnimplementedAppServiceServer) ExportApp(context.Context, *ExportAppRequest) (*ExportAppResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExportApp not implemented")
+}
+func (UnimplementedAppServiceServer) ImportApp(context.Context, *ImportAppRequest) (*ImportAppResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ImportApp not implemented")
 }
 func (UnimplementedAppServiceServer) ListAppsOfPlugin(context.Context, *ListAppsOfPluginRequest) (*ListAppsOfPluginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAppsOfPlugin not implemented")
@@ -542,6 +616,60 @@ func _AppService_GetRelease_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_PrepareAppImport_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrepareAppImportRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).PrepareAppImport(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_PrepareAppImport_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).PrepareAppImport(ctx, req.(*PrepareAppImportRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AppService_ExportApp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExportAppRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).ExportApp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_ExportApp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).ExportApp(ctx, req.(*ExportAppRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AppService_ImportApp_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ImportAppRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).ImportApp(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_ImportApp_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).ImportApp(ctx, req.(*ImportAppRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_ListAppsOfPlugin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAppsOfPluginRequest)
 	if err := dec(in); err != nil {
@@ -624,6 +752,18 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRelease",
 			Handler:    _AppService_GetRelease_Handler,
+		},
+		{
+			MethodName: "PrepareAppImport",
+			Handler:    _AppService_PrepareAppImport_Handler,
+		},
+		{
+			MethodName: "ExportApp",
+			Handler:    _AppService_ExportApp_Handler,
+		},
+		{
+			MethodName: "ImportApp",
+			Handler:    _AppService_ImportApp_Handler,
 		},
 		{
 			MethodName: "ListAppsOfPlugin",

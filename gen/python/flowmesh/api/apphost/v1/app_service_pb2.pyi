@@ -535,6 +535,173 @@ class GetReleaseResponse(_message.Message):
 Global___GetReleaseResponse: _TypeAlias = GetReleaseResponse  # noqa: Y015
 
 @_typing.final
+class PrepareAppImportRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareAppImportRequest: _TypeAlias = PrepareAppImportRequest  # noqa: Y015
+
+@_typing.final
+class PrepareAppImportResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    APP_IMPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def app_import(self) -> Global___AppImport: ...
+    def __init__(
+        self,
+        *,
+        app_import: Global___AppImport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_import", b"app_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app_import", b"app_import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrepareAppImportResponse: _TypeAlias = PrepareAppImportResponse  # noqa: Y015
+
+@_typing.final
+class AppImport(_message.Message):
+    """A key of one cell, for applications of another one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPORT_ID_FIELD_NUMBER: _builtins.int
+    PUBLIC_KEY_FIELD_NUMBER: _builtins.int
+    SEALED_KEY_FIELD_NUMBER: _builtins.int
+    import_id: _builtins.str
+    public_key: _builtins.bytes
+    """Of X25519, in 32 bytes."""
+    sealed_key: _builtins.bytes
+    """The private key, sealed by the key file of the installation that has made it."""
+    def __init__(
+        self,
+        *,
+        import_id: _builtins.str = ...,
+        public_key: _builtins.bytes = ...,
+        sealed_key: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["import_id", b"import_id", "public_key", b"public_key", "sealed_key", b"sealed_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppImport: _TypeAlias = AppImport  # noqa: Y015
+
+@_typing.final
+class ExportAppRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    APP_IMPORT_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    app: _builtins.str
+    @_builtins.property
+    def app_import(self) -> Global___AppImport: ...
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        app: _builtins.str = ...,
+        app_import: Global___AppImport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_import", b"app_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "app_import", b"app_import", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportAppRequest: _TypeAlias = ExportAppRequest  # noqa: Y015
+
+@_typing.final
+class ExportAppResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALED_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """A DeployAppRequest, sealed with the namespace, the application and the import."""
+    def __init__(
+        self,
+        *,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportAppResponse: _TypeAlias = ExportAppResponse  # noqa: Y015
+
+@_typing.final
+class ImportAppRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    APP_IMPORT_FIELD_NUMBER: _builtins.int
+    SEALED_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    app: _builtins.str
+    sealed: _builtins.bytes
+    @_builtins.property
+    def app_import(self) -> Global___AppImport: ...
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        app: _builtins.str = ...,
+        app_import: Global___AppImport | None = ...,
+        sealed: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["app_import", b"app_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "app_import", b"app_import", "namespace", b"namespace", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportAppRequest: _TypeAlias = ImportAppRequest  # noqa: Y015
+
+@_typing.final
+class ImportAppResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASE_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    created: _builtins.bool
+    """False if the newest release has the same content."""
+    @_builtins.property
+    def release(self) -> _app_pb2.Release: ...
+    def __init__(
+        self,
+        *,
+        release: _app_pb2.Release | None = ...,
+        created: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["release", b"release"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "release", b"release"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportAppResponse: _TypeAlias = ImportAppResponse  # noqa: Y015
+
+@_typing.final
 class ListAppsOfPluginRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

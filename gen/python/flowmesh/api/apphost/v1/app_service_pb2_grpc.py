@@ -85,6 +85,21 @@ class AppServiceStub:
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.FromString,
                 _registered_method=True)
+        self.PrepareAppImport = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/PrepareAppImport',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.PrepareAppImportRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.PrepareAppImportResponse.FromString,
+                _registered_method=True)
+        self.ExportApp = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/ExportApp',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ExportAppRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ExportAppResponse.FromString,
+                _registered_method=True)
+        self.ImportApp = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/ImportApp',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ImportAppRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ImportAppResponse.FromString,
+                _registered_method=True)
         self.ListAppsOfPlugin = channel.unary_unary(
                 '/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin',
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.SerializeToString,
@@ -204,6 +219,37 @@ class AppServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PrepareAppImport(self, request, context):
+        """Makes a key for which another cell seals the applications of a project that moves to this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportApp(self, request, context):
+        """Returns the present release of an application with its variables, sealed by HPKE for the key of
+        an import.
+
+        NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+        INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+        FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+        UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportApp(self, request, context):
+        """Opens an application of another cell and stores its release without a start. The application is
+        stopped then; the same content as the newest release changes nothing.
+
+        FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+        as DeployApp
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAppsOfPlugin(self, request, context):
         """Returns the applications whose serving release has modules of a plugin.
         """
@@ -273,6 +319,21 @@ def add_AppServiceServicer_to_server(servicer, server):
                     servicer.GetRelease,
                     request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.SerializeToString,
+            ),
+            'PrepareAppImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrepareAppImport,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.PrepareAppImportRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.PrepareAppImportResponse.SerializeToString,
+            ),
+            'ExportApp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportApp,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ExportAppRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ExportAppResponse.SerializeToString,
+            ),
+            'ImportApp': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportApp,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ImportAppRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ImportAppResponse.SerializeToString,
             ),
             'ListAppsOfPlugin': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAppsOfPlugin,
@@ -556,6 +617,87 @@ class AppService:
             '/flowmesh.api.apphost.v1.AppService/GetRelease',
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseRequest.SerializeToString,
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.GetReleaseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrepareAppImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/PrepareAppImport',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.PrepareAppImportRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.PrepareAppImportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportApp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/ExportApp',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ExportAppRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ExportAppResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportApp(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/ImportApp',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ImportAppRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ImportAppResponse.FromString,
             options,
             channel_credentials,
             insecure,

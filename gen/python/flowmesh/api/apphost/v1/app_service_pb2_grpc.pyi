@@ -94,6 +94,24 @@ class AppServiceStub:
 
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
     """
+    PrepareAppImport: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.PrepareAppImportRequest, _app_service_pb2.PrepareAppImportResponse]
+    """Makes a key for which another cell seals the applications of a project that moves to this one."""
+    ExportApp: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ExportAppRequest, _app_service_pb2.ExportAppResponse]
+    """Returns the present release of an application with its variables, sealed by HPKE for the key of
+    an import.
+
+      NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+      INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+      FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+      UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+    """
+    ImportApp: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ImportAppRequest, _app_service_pb2.ImportAppResponse]
+    """Opens an application of another cell and stores its release without a start. The application is
+    stopped then; the same content as the newest release changes nothing.
+
+      FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+      as DeployApp
+    """
     ListAppsOfPlugin: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ListAppsOfPluginRequest, _app_service_pb2.ListAppsOfPluginResponse]
     """Returns the applications whose serving release has modules of a plugin."""
     ReadAppLog: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]
@@ -168,6 +186,24 @@ class AppServiceAsyncStub(AppServiceStub):
     """Returns a release with its document, to those who may deploy one.
 
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+    """
+    PrepareAppImport: _aio.UnaryUnaryMultiCallable[_app_service_pb2.PrepareAppImportRequest, _app_service_pb2.PrepareAppImportResponse]  # type: ignore[assignment]
+    """Makes a key for which another cell seals the applications of a project that moves to this one."""
+    ExportApp: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ExportAppRequest, _app_service_pb2.ExportAppResponse]  # type: ignore[assignment]
+    """Returns the present release of an application with its variables, sealed by HPKE for the key of
+    an import.
+
+      NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+      INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+      FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+      UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+    """
+    ImportApp: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ImportAppRequest, _app_service_pb2.ImportAppResponse]  # type: ignore[assignment]
+    """Opens an application of another cell and stores its release without a start. The application is
+    stopped then; the same content as the newest release changes nothing.
+
+      FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+      as DeployApp
     """
     ListAppsOfPlugin: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ListAppsOfPluginRequest, _app_service_pb2.ListAppsOfPluginResponse]  # type: ignore[assignment]
     """Returns the applications whose serving release has modules of a plugin."""
@@ -300,6 +336,42 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns a release with its document, to those who may deploy one.
 
           NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+        """
+
+    @_abc_1.abstractmethod
+    def PrepareAppImport(
+        self,
+        request: _app_service_pb2.PrepareAppImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.PrepareAppImportResponse, _abc.Awaitable[_app_service_pb2.PrepareAppImportResponse]]:
+        """Makes a key for which another cell seals the applications of a project that moves to this one."""
+
+    @_abc_1.abstractmethod
+    def ExportApp(
+        self,
+        request: _app_service_pb2.ExportAppRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.ExportAppResponse, _abc.Awaitable[_app_service_pb2.ExportAppResponse]]:
+        """Returns the present release of an application with its variables, sealed by HPKE for the key of
+        an import.
+
+          NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+          INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+          FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+          UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+        """
+
+    @_abc_1.abstractmethod
+    def ImportApp(
+        self,
+        request: _app_service_pb2.ImportAppRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.ImportAppResponse, _abc.Awaitable[_app_service_pb2.ImportAppResponse]]:
+        """Opens an application of another cell and stores its release without a start. The application is
+        stopped then; the same content as the newest release changes nothing.
+
+          FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+          as DeployApp
         """
 
     @_abc_1.abstractmethod

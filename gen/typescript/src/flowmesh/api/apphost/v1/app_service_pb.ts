@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/apphost/v1/app_service.proto.
  */
 export const file_flowmesh_api_apphost_v1_app_service: GenFile = /*@__PURE__*/
-  fileDesc("CilmbG93bWVzaC9hcGkvYXBwaG9zdC92MS9hcHBfc2VydmljZS5wcm90bxIXZmxvd21lc2guYXBpLmFwcGhvc3QudjEipAIKEERlcGxveUFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhIQCghkb2N1bWVudBgDIAEoCRIvCgVmaWxlcxgEIAMoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbGUSTwoLZW52aXJvbm1lbnQYBSADKAsyOi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZXBsb3lBcHBSZXF1ZXN0LkVudmlyb25tZW50RW50cnkSFAoMYmFzZV9yZWxlYXNlGAYgASgNEgwKBHJvbGUYByABKAkaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlcKEURlcGxveUFwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlEg8KB2NyZWF0ZWQYAiABKAgimgIKElZhbGlkYXRlQXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEhAKCGRvY3VtZW50GAMgASgJEi8KBWZpbGVzGAQgAygLMiAuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwRmlsZRJRCgtlbnZpcm9ubWVudBgFIAMoCzI8LmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlZhbGlkYXRlQXBwUmVxdWVzdC5FbnZpcm9ubWVudEVudHJ5EhQKDGJhc2VfcmVsZWFzZRgGIAEoDRoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTAoTVmFsaWRhdGVBcHBSZXNwb25zZRI1CghmaW5kaW5ncxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbmRpbmciSwoSUm9sbGJhY2tBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDwoHcmVsZWFzZRgDIAEoDSJIChNSb2xsYmFja0FwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlIjcKD1N0YXJ0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIj0KEFN0YXJ0QXBwUmVzcG9uc2USKQoDYXBwGAEgASgLMhwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwIjYKDlN0b3BBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiPAoPU3RvcEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI4ChBEZWxldGVBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiEwoRRGVsZXRlQXBwUmVzcG9uc2UiJAoPTGlzdEFwcHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSI+ChBMaXN0QXBwc1Jlc3BvbnNlEioKBGFwcHMYASADKAsyHC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHAiNQoNR2V0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIjsKDkdldEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI7ChNMaXN0UmVsZWFzZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiSgoUTGlzdFJlbGVhc2VzUmVzcG9uc2USMgoIcmVsZWFzZXMYASADKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlIkoKEUdldFJlbGVhc2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDwoHcmVsZWFzZRgDIAEoDSJZChJHZXRSZWxlYXNlUmVzcG9uc2USMQoHcmVsZWFzZRgBIAEoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJlbGVhc2USEAoIZG9jdW1lbnQYAiABKAkiUgoXTGlzdEFwcHNPZlBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnBsdWdpbhgCIAEoCRIUCgxhbGxfcHJvamVjdHMYAyABKAgiTAoYTGlzdEFwcHNPZlBsdWdpblJlc3BvbnNlEjAKBGFwcHMYASADKAsyIi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5QbHVnaW5BcHAiKwoJUGx1Z2luQXBwEhEKCW5hbWVzcGFjZRgBIAEoCRILCgNhcHAYAiABKAkidQoRUmVhZEFwcExvZ1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhINCgVsaW1pdBgDIAEoDRINCgVsZXZlbBgEIAEoCRIMCgR0ZXh0GAUgASgJEg4KBm1vZHVsZRgGIAEoCSJJChJSZWFkQXBwTG9nUmVzcG9uc2USMwoHcmVjb3JkcxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxvZ1JlY29yZDLBCgoKQXBwU2VydmljZRJsCglEZXBsb3lBcHASKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZXBsb3lBcHBSZXF1ZXN0GiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRGVwbG95QXBwUmVzcG9uc2UiCOrgGAQIBSgBEnAKC1ZhbGlkYXRlQXBwEisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuVmFsaWRhdGVBcHBSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuVmFsaWRhdGVBcHBSZXNwb25zZSIG6uAYAggFEnIKC1JvbGxiYWNrQXBwEisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUm9sbGJhY2tBcHBSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUm9sbGJhY2tBcHBSZXNwb25zZSII6uAYBAgFKAESaQoIU3RhcnRBcHASKC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5TdGFydEFwcFJlcXVlc3QaKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5TdGFydEFwcFJlc3BvbnNlIgjq4BgECAYoARJmCgdTdG9wQXBwEicuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RvcEFwcFJlcXVlc3QaKC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5TdG9wQXBwUmVzcG9uc2UiCOrgGAQIBigBEmwKCURlbGV0ZUFwcBIpLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkRlbGV0ZUFwcFJlcXVlc3QaKi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZWxldGVBcHBSZXNwb25zZSII6uAYBAgFKAESZwoITGlzdEFwcHMSKC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0QXBwc1JlcXVlc3QaKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0QXBwc1Jlc3BvbnNlIgbq4BgCCAMSYQoGR2V0QXBwEiYuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuR2V0QXBwUmVxdWVzdBonLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldEFwcFJlc3BvbnNlIgbq4BgCCAMScwoMTGlzdFJlbGVhc2VzEiwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdFJlbGVhc2VzUmVxdWVzdBotLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxpc3RSZWxlYXNlc1Jlc3BvbnNlIgbq4BgCCAMSbQoKR2V0UmVsZWFzZRIqLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldFJlbGVhc2VSZXF1ZXN0GisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuR2V0UmVsZWFzZVJlc3BvbnNlIgbq4BgCCAUSfwoQTGlzdEFwcHNPZlBsdWdpbhIwLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxpc3RBcHBzT2ZQbHVnaW5SZXF1ZXN0GjEuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdEFwcHNPZlBsdWdpblJlc3BvbnNlIgbq4BgCCAoSbQoKUmVhZEFwcExvZxIqLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJlYWRBcHBMb2dSZXF1ZXN0GisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUmVhZEFwcExvZ1Jlc3BvbnNlIgbq4BgCCANCbQobZGV2LmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxUAFaMmZsb3dtZXNoLmRldi9nZW4vZmxvd21lc2gvYXBpL2FwcGhvc3QvdjE7YXBwaG9zdHYxqgIXRmxvd21lc2guQXBpLkFwcGhvc3QuVjFiBnByb3RvMw", [file_flowmesh_api_apphost_v1_app, file_flowmesh_api_common_v1_access]);
+  fileDesc("CilmbG93bWVzaC9hcGkvYXBwaG9zdC92MS9hcHBfc2VydmljZS5wcm90bxIXZmxvd21lc2guYXBpLmFwcGhvc3QudjEipAIKEERlcGxveUFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhIQCghkb2N1bWVudBgDIAEoCRIvCgVmaWxlcxgEIAMoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbGUSTwoLZW52aXJvbm1lbnQYBSADKAsyOi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZXBsb3lBcHBSZXF1ZXN0LkVudmlyb25tZW50RW50cnkSFAoMYmFzZV9yZWxlYXNlGAYgASgNEgwKBHJvbGUYByABKAkaMgoQRW52aXJvbm1lbnRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlcKEURlcGxveUFwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlEg8KB2NyZWF0ZWQYAiABKAgimgIKElZhbGlkYXRlQXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEhAKCGRvY3VtZW50GAMgASgJEi8KBWZpbGVzGAQgAygLMiAuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwRmlsZRJRCgtlbnZpcm9ubWVudBgFIAMoCzI8LmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlZhbGlkYXRlQXBwUmVxdWVzdC5FbnZpcm9ubWVudEVudHJ5EhQKDGJhc2VfcmVsZWFzZRgGIAEoDRoyChBFbnZpcm9ubWVudEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiTAoTVmFsaWRhdGVBcHBSZXNwb25zZRI1CghmaW5kaW5ncxgBIAMoCzIjLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcEZpbmRpbmciSwoSUm9sbGJhY2tBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDwoHcmVsZWFzZRgDIAEoDSJIChNSb2xsYmFja0FwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlIjcKD1N0YXJ0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIj0KEFN0YXJ0QXBwUmVzcG9uc2USKQoDYXBwGAEgASgLMhwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwIjYKDlN0b3BBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiPAoPU3RvcEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI4ChBEZWxldGVBcHBSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiEwoRRGVsZXRlQXBwUmVzcG9uc2UiJAoPTGlzdEFwcHNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCSI+ChBMaXN0QXBwc1Jlc3BvbnNlEioKBGFwcHMYASADKAsyHC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHAiNQoNR2V0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaIjsKDkdldEFwcFJlc3BvbnNlEikKA2FwcBgBIAEoCzIcLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkFwcCI7ChNMaXN0UmVsZWFzZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoiSgoUTGlzdFJlbGVhc2VzUmVzcG9uc2USMgoIcmVsZWFzZXMYASADKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlIkoKEUdldFJlbGVhc2VSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRIRCgNhcHAYAiABKAlCBPDgGBoSDwoHcmVsZWFzZRgDIAEoDSJZChJHZXRSZWxlYXNlUmVzcG9uc2USMQoHcmVsZWFzZRgBIAEoCzIgLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlJlbGVhc2USEAoIZG9jdW1lbnQYAiABKAkiLAoXUHJlcGFyZUFwcEltcG9ydFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJIlIKGFByZXBhcmVBcHBJbXBvcnRSZXNwb25zZRI2CgphcHBfaW1wb3J0GAEgASgLMiIuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwSW1wb3J0IkwKCUFwcEltcG9ydBIXCglpbXBvcnRfaWQYASABKAlCBPDgGAgSEgoKcHVibGljX2tleRgCIAEoDBISCgpzZWFsZWRfa2V5GAMgASgMInAKEEV4cG9ydEFwcFJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhI2CgphcHBfaW1wb3J0GAMgASgLMiIuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuQXBwSW1wb3J0IiMKEUV4cG9ydEFwcFJlc3BvbnNlEg4KBnNlYWxlZBgBIAEoDCKAAQoQSW1wb3J0QXBwUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoDYXBwGAIgASgJQgTw4BgaEjYKCmFwcF9pbXBvcnQYAyABKAsyIi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5BcHBJbXBvcnQSDgoGc2VhbGVkGAQgASgMIlcKEUltcG9ydEFwcFJlc3BvbnNlEjEKB3JlbGVhc2UYASABKAsyIC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWxlYXNlEg8KB2NyZWF0ZWQYAiABKAgiUgoXTGlzdEFwcHNPZlBsdWdpblJlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEg4KBnBsdWdpbhgCIAEoCRIUCgxhbGxfcHJvamVjdHMYAyABKAgiTAoYTGlzdEFwcHNPZlBsdWdpblJlc3BvbnNlEjAKBGFwcHMYASADKAsyIi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5QbHVnaW5BcHAiKwoJUGx1Z2luQXBwEhEKCW5hbWVzcGFjZRgBIAEoCRILCgNhcHAYAiABKAkidQoRUmVhZEFwcExvZ1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhEKA2FwcBgCIAEoCUIE8OAYGhINCgVsaW1pdBgDIAEoDRINCgVsZXZlbBgEIAEoCRIMCgR0ZXh0GAUgASgJEg4KBm1vZHVsZRgGIAEoCSJJChJSZWFkQXBwTG9nUmVzcG9uc2USMwoHcmVjb3JkcxgBIAMoCzIiLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxvZ1JlY29yZDLGDQoKQXBwU2VydmljZRJsCglEZXBsb3lBcHASKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZXBsb3lBcHBSZXF1ZXN0GiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRGVwbG95QXBwUmVzcG9uc2UiCOrgGAQIBSgBEnAKC1ZhbGlkYXRlQXBwEisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuVmFsaWRhdGVBcHBSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuVmFsaWRhdGVBcHBSZXNwb25zZSIG6uAYAggFEnIKC1JvbGxiYWNrQXBwEisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUm9sbGJhY2tBcHBSZXF1ZXN0GiwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUm9sbGJhY2tBcHBSZXNwb25zZSII6uAYBAgFKAESaQoIU3RhcnRBcHASKC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5TdGFydEFwcFJlcXVlc3QaKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5TdGFydEFwcFJlc3BvbnNlIgjq4BgECAYoARJmCgdTdG9wQXBwEicuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuU3RvcEFwcFJlcXVlc3QaKC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5TdG9wQXBwUmVzcG9uc2UiCOrgGAQIBigBEmwKCURlbGV0ZUFwcBIpLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkRlbGV0ZUFwcFJlcXVlc3QaKi5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5EZWxldGVBcHBSZXNwb25zZSII6uAYBAgFKAESZwoITGlzdEFwcHMSKC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0QXBwc1JlcXVlc3QaKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0QXBwc1Jlc3BvbnNlIgbq4BgCCAMSYQoGR2V0QXBwEiYuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuR2V0QXBwUmVxdWVzdBonLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldEFwcFJlc3BvbnNlIgbq4BgCCAMScwoMTGlzdFJlbGVhc2VzEiwuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdFJlbGVhc2VzUmVxdWVzdBotLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkxpc3RSZWxlYXNlc1Jlc3BvbnNlIgbq4BgCCAMSbQoKR2V0UmVsZWFzZRIqLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLkdldFJlbGVhc2VSZXF1ZXN0GisuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuR2V0UmVsZWFzZVJlc3BvbnNlIgbq4BgCCAUSjAEKEFByZXBhcmVBcHBJbXBvcnQSMC5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5QcmVwYXJlQXBwSW1wb3J0UmVxdWVzdBoxLmZsb3dtZXNoLmFwaS5hcHBob3N0LnYxLlByZXBhcmVBcHBJbXBvcnRSZXNwb25zZSIT6uAYDwgGEAIaCW5hbWVzcGFjZRJ5CglFeHBvcnRBcHASKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5FeHBvcnRBcHBSZXF1ZXN0GiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuRXhwb3J0QXBwUmVzcG9uc2UiFergGBEIBhACGgluYW1lc3BhY2UoARJ5CglJbXBvcnRBcHASKS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5JbXBvcnRBcHBSZXF1ZXN0GiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuSW1wb3J0QXBwUmVzcG9uc2UiFergGBEIBhACGgluYW1lc3BhY2UoARJ/ChBMaXN0QXBwc09mUGx1Z2luEjAuZmxvd21lc2guYXBpLmFwcGhvc3QudjEuTGlzdEFwcHNPZlBsdWdpblJlcXVlc3QaMS5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5MaXN0QXBwc09mUGx1Z2luUmVzcG9uc2UiBurgGAIIChJtCgpSZWFkQXBwTG9nEiouZmxvd21lc2guYXBpLmFwcGhvc3QudjEuUmVhZEFwcExvZ1JlcXVlc3QaKy5mbG93bWVzaC5hcGkuYXBwaG9zdC52MS5SZWFkQXBwTG9nUmVzcG9uc2UiBurgGAIIA0JtChtkZXYuZmxvd21lc2guYXBpLmFwcGhvc3QudjFQAVoyZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvYXBwaG9zdC92MTthcHBob3N0djGqAhdGbG93bWVzaC5BcGkuQXBwaG9zdC5WMWIGcHJvdG8z", [file_flowmesh_api_apphost_v1_app, file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.DeployAppRequest
@@ -490,6 +490,175 @@ export const GetReleaseResponseSchema: GenMessage<GetReleaseResponse> = /*@__PUR
   messageDesc(file_flowmesh_api_apphost_v1_app_service, 19);
 
 /**
+ * @generated from message flowmesh.api.apphost.v1.PrepareAppImportRequest
+ */
+export type PrepareAppImportRequest = Message<"flowmesh.api.apphost.v1.PrepareAppImportRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.PrepareAppImportRequest.
+ * Use `create(PrepareAppImportRequestSchema)` to create a new message.
+ */
+export const PrepareAppImportRequestSchema: GenMessage<PrepareAppImportRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 20);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.PrepareAppImportResponse
+ */
+export type PrepareAppImportResponse = Message<"flowmesh.api.apphost.v1.PrepareAppImportResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.apphost.v1.AppImport app_import = 1;
+   */
+  appImport?: AppImport | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.PrepareAppImportResponse.
+ * Use `create(PrepareAppImportResponseSchema)` to create a new message.
+ */
+export const PrepareAppImportResponseSchema: GenMessage<PrepareAppImportResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 21);
+
+/**
+ * A key of one cell, for applications of another one.
+ *
+ * @generated from message flowmesh.api.apphost.v1.AppImport
+ */
+export type AppImport = Message<"flowmesh.api.apphost.v1.AppImport"> & {
+  /**
+   * @generated from field: string import_id = 1;
+   */
+  importId: string;
+
+  /**
+   * Of X25519, in 32 bytes.
+   *
+   * @generated from field: bytes public_key = 2;
+   */
+  publicKey: Uint8Array;
+
+  /**
+   * The private key, sealed by the key file of the installation that has made it.
+   *
+   * @generated from field: bytes sealed_key = 3;
+   */
+  sealedKey: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.AppImport.
+ * Use `create(AppImportSchema)` to create a new message.
+ */
+export const AppImportSchema: GenMessage<AppImport> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 22);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.ExportAppRequest
+ */
+export type ExportAppRequest = Message<"flowmesh.api.apphost.v1.ExportAppRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string app = 2;
+   */
+  app: string;
+
+  /**
+   * @generated from field: flowmesh.api.apphost.v1.AppImport app_import = 3;
+   */
+  appImport?: AppImport | undefined;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.ExportAppRequest.
+ * Use `create(ExportAppRequestSchema)` to create a new message.
+ */
+export const ExportAppRequestSchema: GenMessage<ExportAppRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 23);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.ExportAppResponse
+ */
+export type ExportAppResponse = Message<"flowmesh.api.apphost.v1.ExportAppResponse"> & {
+  /**
+   * A DeployAppRequest, sealed with the namespace, the application and the import.
+   *
+   * @generated from field: bytes sealed = 1;
+   */
+  sealed: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.ExportAppResponse.
+ * Use `create(ExportAppResponseSchema)` to create a new message.
+ */
+export const ExportAppResponseSchema: GenMessage<ExportAppResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 24);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.ImportAppRequest
+ */
+export type ImportAppRequest = Message<"flowmesh.api.apphost.v1.ImportAppRequest"> & {
+  /**
+   * @generated from field: string namespace = 1;
+   */
+  namespace: string;
+
+  /**
+   * @generated from field: string app = 2;
+   */
+  app: string;
+
+  /**
+   * @generated from field: flowmesh.api.apphost.v1.AppImport app_import = 3;
+   */
+  appImport?: AppImport | undefined;
+
+  /**
+   * @generated from field: bytes sealed = 4;
+   */
+  sealed: Uint8Array;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.ImportAppRequest.
+ * Use `create(ImportAppRequestSchema)` to create a new message.
+ */
+export const ImportAppRequestSchema: GenMessage<ImportAppRequest> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 25);
+
+/**
+ * @generated from message flowmesh.api.apphost.v1.ImportAppResponse
+ */
+export type ImportAppResponse = Message<"flowmesh.api.apphost.v1.ImportAppResponse"> & {
+  /**
+   * @generated from field: flowmesh.api.apphost.v1.Release release = 1;
+   */
+  release?: Release | undefined;
+
+  /**
+   * False if the newest release has the same content.
+   *
+   * @generated from field: bool created = 2;
+   */
+  created: boolean;
+};
+
+/**
+ * Describes the message flowmesh.api.apphost.v1.ImportAppResponse.
+ * Use `create(ImportAppResponseSchema)` to create a new message.
+ */
+export const ImportAppResponseSchema: GenMessage<ImportAppResponse> = /*@__PURE__*/
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 26);
+
+/**
  * @generated from message flowmesh.api.apphost.v1.ListAppsOfPluginRequest
  */
 export type ListAppsOfPluginRequest = Message<"flowmesh.api.apphost.v1.ListAppsOfPluginRequest"> & {
@@ -516,7 +685,7 @@ export type ListAppsOfPluginRequest = Message<"flowmesh.api.apphost.v1.ListAppsO
  * Use `create(ListAppsOfPluginRequestSchema)` to create a new message.
  */
 export const ListAppsOfPluginRequestSchema: GenMessage<ListAppsOfPluginRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 20);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 27);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ListAppsOfPluginResponse
@@ -533,7 +702,7 @@ export type ListAppsOfPluginResponse = Message<"flowmesh.api.apphost.v1.ListApps
  * Use `create(ListAppsOfPluginResponseSchema)` to create a new message.
  */
 export const ListAppsOfPluginResponseSchema: GenMessage<ListAppsOfPluginResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 21);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 28);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.PluginApp
@@ -555,7 +724,7 @@ export type PluginApp = Message<"flowmesh.api.apphost.v1.PluginApp"> & {
  * Use `create(PluginAppSchema)` to create a new message.
  */
 export const PluginAppSchema: GenMessage<PluginApp> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 22);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 29);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ReadAppLogRequest
@@ -605,7 +774,7 @@ export type ReadAppLogRequest = Message<"flowmesh.api.apphost.v1.ReadAppLogReque
  * Use `create(ReadAppLogRequestSchema)` to create a new message.
  */
 export const ReadAppLogRequestSchema: GenMessage<ReadAppLogRequest> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 23);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 30);
 
 /**
  * @generated from message flowmesh.api.apphost.v1.ReadAppLogResponse
@@ -622,7 +791,7 @@ export type ReadAppLogResponse = Message<"flowmesh.api.apphost.v1.ReadAppLogResp
  * Use `create(ReadAppLogResponseSchema)` to create a new message.
  */
 export const ReadAppLogResponseSchema: GenMessage<ReadAppLogResponse> = /*@__PURE__*/
-  messageDesc(file_flowmesh_api_apphost_v1_app_service, 24);
+  messageDesc(file_flowmesh_api_apphost_v1_app_service, 31);
 
 /**
  * Applications of a namespace: each release runs in a process of its own.
@@ -762,6 +931,46 @@ export const AppService: GenService<{
     methodKind: "unary";
     input: typeof GetReleaseRequestSchema;
     output: typeof GetReleaseResponseSchema;
+  },
+  /**
+   * Makes a key for which another cell seals the applications of a project that moves to this one.
+   *
+   * @generated from rpc flowmesh.api.apphost.v1.AppService.PrepareAppImport
+   */
+  prepareAppImport: {
+    methodKind: "unary";
+    input: typeof PrepareAppImportRequestSchema;
+    output: typeof PrepareAppImportResponseSchema;
+  },
+  /**
+   * Returns the present release of an application with its variables, sealed by HPKE for the key of
+   * an import.
+   *
+   *   NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
+   *   INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+   *   FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
+   *   UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
+   *
+   * @generated from rpc flowmesh.api.apphost.v1.AppService.ExportApp
+   */
+  exportApp: {
+    methodKind: "unary";
+    input: typeof ExportAppRequestSchema;
+    output: typeof ExportAppResponseSchema;
+  },
+  /**
+   * Opens an application of another cell and stores its release without a start. The application is
+   * stopped then; the same content as the newest release changes nothing.
+   *
+   *   FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
+   *   as DeployApp
+   *
+   * @generated from rpc flowmesh.api.apphost.v1.AppService.ImportApp
+   */
+  importApp: {
+    methodKind: "unary";
+    input: typeof ImportAppRequestSchema;
+    output: typeof ImportAppResponseSchema;
   },
   /**
    * Returns the applications whose serving release has modules of a plugin.
