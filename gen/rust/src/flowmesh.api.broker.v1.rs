@@ -1786,3 +1786,317 @@ pub mod message_service_client {
         }
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendQueuesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(bool, tag = "2")]
+    pub suspended: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SuspendQueuesResponse {
+    #[prost(bool, tag = "1")]
+    pub changed: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportMessagesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Empty is the delayed messages of the project.
+    #[prost(string, tag = "2")]
+    pub queue: ::prost::alloc::string::String,
+    /// Position of the first message; 0 is the oldest.
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportMessagesResponse {
+    /// At most 500 messages or 4 MiB.
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<ExportedMessage>,
+    /// Position of the next page; 0 after the last one.
+    #[prost(uint64, tag = "2")]
+    pub next_sequence: u64,
+    /// Identity of the queue and of its suspension.
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportedMessage {
+    /// Position at the source.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(message, optional, tag = "2")]
+    pub message: ::core::option::Option<Message>,
+    /// Identity of the message for the detection of repeated ones; empty if its time is over.
+    #[prost(string, tag = "3")]
+    pub key: ::prost::alloc::string::String,
+    /// Known deliveries: those of the next one counts from here.
+    #[prost(uint32, tag = "4")]
+    pub attempts: u32,
+    /// Time to live that is left; 0 is unlimited.
+    #[prost(int64, tag = "5")]
+    pub ttl_left_ms: i64,
+    /// Of a delayed message.
+    #[prost(string, tag = "6")]
+    pub exchange: ::prost::alloc::string::String,
+    #[prost(int64, tag = "7")]
+    pub due_at_us: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportMessagesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Empty is the delayed messages of the project.
+    #[prost(string, tag = "2")]
+    pub queue: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub origin: ::prost::alloc::string::String,
+    /// In the order of their positions at the source.
+    #[prost(message, repeated, tag = "4")]
+    pub messages: ::prost::alloc::vec::Vec<ExportedMessage>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportMessagesResponse {
+    #[prost(uint32, tag = "1")]
+    pub stored: u32,
+    /// Position at the source of the last message that was imported; 0 without one.
+    #[prost(uint64, tag = "2")]
+    pub sequence: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveMessagesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Empty is the delayed messages of the project.
+    #[prost(string, tag = "2")]
+    pub queue: ::prost::alloc::string::String,
+    /// Position of the last message to remove.
+    #[prost(uint64, tag = "3")]
+    pub sequence: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveMessagesResponse {
+    #[prost(uint64, tag = "1")]
+    pub removed: u64,
+}
+/// Generated client implementations.
+pub mod queue_move_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The messages of a project that moves to another cell.
+    ///
+    /// The queues of the source are suspended, its messages are exported page by page and imported at
+    /// the target, and removed at the source when the target serves the project.
+    #[derive(Debug, Clone)]
+    pub struct QueueMoveServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> QueueMoveServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> QueueMoveServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            QueueMoveServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Suspends the queues of a project, or resumes them. Nothing leaves a suspended queue: streams of
+        /// consumers end with UNAVAILABLE / CELL_UNAVAILABLE, Receive and Settle are refused with it,
+        /// delayed and expired messages stay. Messages are still stored. Suspending again changes nothing.
+        pub async fn suspend_queues(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuspendQueuesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuspendQueuesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.broker.v1.QueueMoveService/SuspendQueues",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.broker.v1.QueueMoveService",
+                        "SuspendQueues",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns stored messages with all that another cell has to know of them, oldest first. Bodies
+        /// are decrypted.
+        ///
+        ///   NOT_FOUND / QUEUE_NOT_FOUND
+        ///   FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+        pub async fn export_messages(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportMessagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.broker.v1.QueueMoveService/ExportMessages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.broker.v1.QueueMoveService",
+                        "ExportMessages",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores exported messages. Those up to the last one that was imported from the same origin are
+        /// left out, so a repeat stores nothing twice.
+        ///
+        ///   NOT_FOUND / QUEUE_NOT_FOUND
+        ///   INVALID_ARGUMENT / MESSAGE_INVALID
+        ///   RESOURCE_EXHAUSTED / QUEUE_FULL
+        ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
+        pub async fn import_messages(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportMessagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.broker.v1.QueueMoveService/ImportMessages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.broker.v1.QueueMoveService",
+                        "ImportMessages",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Removes the messages up to a position.
+        ///
+        ///   NOT_FOUND / QUEUE_NOT_FOUND
+        pub async fn remove_messages(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveMessagesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveMessagesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.broker.v1.QueueMoveService/RemoveMessages",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.broker.v1.QueueMoveService",
+                        "RemoveMessages",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}

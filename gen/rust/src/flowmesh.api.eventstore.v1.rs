@@ -564,6 +564,345 @@ pub mod event_group_service_client {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportEventsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// By position, without a gap that the other cell does not have.
+    #[prost(message, repeated, tag = "2")]
+    pub events: ::prost::alloc::vec::Vec<StoredEvent>,
+    /// Last position that this page of the other cell reaches, also if its event was deleted.
+    #[prost(int64, tag = "3")]
+    pub head: i64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportEventsResponse {
+    /// Last position here.
+    #[prost(int64, tag = "1")]
+    pub head: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportStreamsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Name after which the page begins.
+    #[prost(string, tag = "2")]
+    pub after: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportStreamsResponse {
+    /// At most 1,000; none after the last one.
+    #[prost(message, repeated, tag = "1")]
+    pub streams: ::prost::alloc::vec::Vec<MovedStream>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MovedStream {
+    /// Without its snapshot.
+    #[prost(message, optional, tag = "1")]
+    pub info: ::core::option::Option<StreamInfo>,
+    /// Bounds of the positions of its events.
+    #[prost(int64, tag = "2")]
+    pub first_position: i64,
+    #[prost(int64, tag = "3")]
+    pub last_position: i64,
+    #[prost(bool, tag = "4")]
+    pub deleted: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportStreamsRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub streams: ::prost::alloc::vec::Vec<MovedStream>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportStreamsResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportDeliveriesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub event_group: ::prost::alloc::string::String,
+    /// Position after which the page begins.
+    #[prost(int64, tag = "3")]
+    pub after: i64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportDeliveriesResponse {
+    /// At most 1,000; none after the last one.
+    #[prost(message, repeated, tag = "1")]
+    pub deliveries: ::prost::alloc::vec::Vec<MovedDelivery>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MovedDelivery {
+    #[prost(int64, tag = "1")]
+    pub position: i64,
+    #[prost(uint32, tag = "2")]
+    pub attempt: u32,
+    /// Instant of the next delivery; unset is parked.
+    #[prost(int64, optional, tag = "3")]
+    pub due_at_us: ::core::option::Option<i64>,
+    #[prost(string, tag = "4")]
+    pub error: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportDeliveriesRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub event_group: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub deliveries: ::prost::alloc::vec::Vec<MovedDelivery>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportDeliveriesResponse {}
+/// Generated client implementations.
+pub mod event_move_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The event store of a project that moves to another cell. Events keep their versions, positions,
+    /// ids and times there. The target is not the home of the project while it gets them.
+    #[derive(Debug, Clone)]
+    pub struct EventMoveServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> EventMoveServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> EventMoveServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            EventMoveServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Stores events of another cell after the last position here; those up to it are left out, so a
+        /// repeat stores nothing twice. The streams follow with ImportStreams.
+        ///
+        ///   INVALID_ARGUMENT / EVENT_STORE_INVALID   also if an event is beyond `head`
+        ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 1,000 events or 4 MiB
+        pub async fn import_events(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportEventsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportEventsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.eventstore.v1.EventMoveService/ImportEvents",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.eventstore.v1.EventMoveService",
+                        "ImportEvents",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns streams by name, also deleted ones.
+        pub async fn export_streams(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportStreamsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportStreamsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.eventstore.v1.EventMoveService/ExportStreams",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.eventstore.v1.EventMoveService",
+                        "ExportStreams",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Makes streams what they are in another cell, and deletes events that they do not have there.
+        ///
+        ///   INVALID_ARGUMENT / EVENT_STORE_INVALID
+        ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 1,000 streams
+        pub async fn import_streams(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportStreamsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportStreamsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.eventstore.v1.EventMoveService/ImportStreams",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.eventstore.v1.EventMoveService",
+                        "ImportStreams",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns the unsettled deliveries of a group by position: those in flight and the parked ones.
+        ///
+        ///   NOT_FOUND / EVENT_GROUP_NOT_FOUND
+        pub async fn export_deliveries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportDeliveriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.eventstore.v1.EventMoveService/ExportDeliveries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.eventstore.v1.EventMoveService",
+                        "ExportDeliveries",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stores unsettled deliveries of a group.
+        ///
+        ///   NOT_FOUND / EVENT_GROUP_NOT_FOUND
+        ///   INVALID_ARGUMENT / EVENT_STORE_INVALID
+        ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 1,000 deliveries
+        pub async fn import_deliveries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportDeliveriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.eventstore.v1.EventMoveService/ImportDeliveries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.eventstore.v1.EventMoveService",
+                        "ImportDeliveries",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AppendEventsRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,

@@ -49,7 +49,7 @@ REASONS = table_of(
     Reason("CONTENT_TYPE_UNSUPPORTED", tree.UnsupportedMediaType, "The body's content type or encoding is not accepted here."),
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
     Reason("CELL_MISDIRECTED", tree.Misdirected, "Another cell serves the project or the execution; the answer has its address."),
-    Reason("CELL_UNAVAILABLE", tree.Unavailable, "The cell of the project or the execution does not answer, is closed, or is not in the directory."),
+    Reason("CELL_UNAVAILABLE", tree.Unavailable, "The cell of the project or the execution does not answer, is closed, or is not in the directory; or the project moves to another cell at the moment."),
     # event store
     Reason("EVENT_STORE_INVALID", tree.Invalid, "An event, a filter, a group or a projection has a part out of range; the message names it."),
     Reason("STREAM_NOT_FOUND", tree.NotFound, "No such stream; the first event creates it."),
@@ -73,6 +73,7 @@ REASONS = table_of(
     Reason("QUEUE_NOT_FOUND", tree.NotFound, "No such queue of messages; declare it first."),
     Reason("QUEUE_DIFFERS", tree.WrongState, "The queue exists with another argument; the message names it. Delete the queue to change it."),
     Reason("QUEUE_NOT_EMPTY", tree.WrongState, "The queue still holds messages."),
+    Reason("QUEUES_NOT_SUSPENDED", tree.WrongState, "The queues of the project deliver messages; they are suspended before they move to another cell."),
     Reason("QUEUE_IN_USE", tree.WrongState, "The queue is exclusive, or has a single active consumer, and another one reads it."),
     Reason("MESSAGE_SEALED", tree.WrongState, "The stored message was encrypted with another key; restore the key file of the installation."),
     Reason("MESSAGE_INVALID", tree.Invalid, "A part of the message is out of range, or its body does not fit the schema of a queue."),

@@ -11,9 +11,10 @@ from flowmesh.api.execution.v1.execution_service_pb2 import RenewPayloadsRequest
 from flowmesh.broker.changes import TopologyChanges
 from flowmesh.broker.publishing import MessagePublisher
 from flowmesh.broker.store import BodyReference, Delta, StoredQueue, TopologyStore
-from flowmesh.broker.storing.delays import Delays
+from flowmesh.broker.storing.delays import Delayed, Delays
 from flowmesh.broker.storing.jetstream import StreamMissing
 from flowmesh.broker.streams import QueueStreams, micros
+from flowmesh.broker.topology import Topologies
 from flowmesh.bus import Message
 from flowmesh.errors import FlowmeshError, Overloaded, Timeout, Unavailable
 from flowmesh.runtime import Clock, Loop
@@ -43,13 +44,17 @@ class DelayLoop(Loop):
         self,
         *,
         delays: Delays,
+        topologies: Topologies,
         publisher: MessagePublisher,
         log: FilteringBoundLogger,
     ) -> None:
         self._delays = delays
+        self._topologies = topologies
         self._publisher = publisher
         self._log = log
         self._held = 0
+        # Behind the messages of the last page, some of which may wait; 1 after an empty one.
+        self._next = 1
 
     def pause_ms(self) -> float:
         return self.interval_ms if self._held else IDLE_MS
@@ -67,18 +72,21 @@ class DelayLoop(Loop):
         self._held = await self._delays.held()
         published = 0
         if self._held:
-            due = await self._delays.due_messages(DUE_MAX)
-            done = await asyncio.gather(*(self._publish(*each) for each in due))
+            due = await self._delays.due_messages(self._next, DUE_MAX)
+            done = await asyncio.gather(*(self._publish(each) for each in due))
             published = sum(done)
-            if len(due) == DUE_MAX:
+            self._next = due[-1].sequence + 1 if due else 1
+            if due:
                 self.wake()
         return published
 
-    async def _publish(self, sequence: int, request: pb.PublishRequest) -> bool:
-        """Return False if the message has to wait, because a queue is full or away."""
+    async def _publish(self, due: Delayed) -> bool:
+        """Return False if the message has to wait: a queue is full, suspended or away."""
+        request = due.request
         message = request.messages[0]
         message.ClearField("delay_ms")
         try:
+            (await self._topologies.of(request.namespace)).check_served(request.namespace)
             (outcome,) = await self._publisher.publish(request.namespace, request)
         except TRANSIENT:
             return False
@@ -95,7 +103,7 @@ class DelayLoop(Loop):
                 reason=outcome.reason,
                 problem=outcome.error,
             )
-        await self._delays.remove(sequence)
+        await self._delays.remove(due.sequence)
         return True
 
 
@@ -155,8 +163,11 @@ class UnusedQueuesLoop(Loop):
 
     interval_ms = 1_000
 
-    def __init__(self, *, store: TopologyStore, changes: TopologyChanges) -> None:
+    def __init__(
+        self, *, store: TopologyStore, topologies: Topologies, changes: TopologyChanges
+    ) -> None:
         self._store = store
+        self._topologies = topologies
         self._changes = changes
         self._queues = 0
 
@@ -176,6 +187,7 @@ class UnusedQueuesLoop(Loop):
             return 0
         left = [queues[id] for id in await self._store.left_queues(UNUSED_MS) if id in queues]
         for queue in left:
-            await self._changes.delete_left(queue)
+            if not (await self._topologies.of(queue.namespace)).suspension:
+                await self._changes.delete_left(queue)
         await self._store.forget_consumers(LEFT_KEPT_MS)
         return len(left)

@@ -128,6 +128,15 @@ class TopologyChanges:
         await self._announce(change)
         return removed, change.version
 
+    async def suspend(self, namespace: str, *, suspended: bool) -> bool:
+        """Suspend queues or resume them; return False if nothing changes."""
+        async with self._store.change(namespace) as change:
+            changes = bool(change.suspension) != suspended
+            if changes:
+                await change.suspend(self._new_id() if suspended else "")
+        await self._announce(change)
+        return changes
+
     async def _announce(self, change: TopologyChange) -> None:
         """Apply a committed change here, then in the other instances."""
         if not change.delta.is_empty:

@@ -9,6 +9,7 @@ from flowmesh.broker.dead_letters import DeadLetters
 from flowmesh.broker.store import Delta, StoredQueue, TopologyStore
 from flowmesh.broker.storing.jetstream import StreamMissing
 from flowmesh.broker.streams import QueueStreams, StoredMessage, is_expired, micros
+from flowmesh.broker.topology import Topologies
 from flowmesh.errors import Overloaded
 from flowmesh.runtime import Clock, Loop
 
@@ -82,11 +83,13 @@ class ExpiryLoop(Loop):
         self,
         *,
         store: TopologyStore,
+        topologies: Topologies,
         streams: QueueStreams,
         dead_letters: DeadLetters,
         clock: Clock,
     ) -> None:
         self._store = store
+        self._topologies = topologies
         self._streams = streams
         self._dead_letters = dead_letters
         self._clock = clock
@@ -108,6 +111,8 @@ class ExpiryLoop(Loop):
 
     async def _expire(self, queue: StoredQueue) -> int:
         """Expire messages in their order, up to the first that is alive or in flight."""
+        if (await self._topologies.of(queue.namespace)).suspension:
+            return 0
         try:
             consumers = await self._streams.consumer_states(queue)
             # Messages in flight are checked when they are delivered again.

@@ -5,7 +5,11 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from flowmesh.access.encryption import DataKeys
-from flowmesh.api.broker.v1 import broker_service_pb2_grpc, message_service_pb2_grpc
+from flowmesh.api.broker.v1 import (
+    broker_service_pb2_grpc,
+    message_service_pb2_grpc,
+    queue_move_service_pb2_grpc,
+)
 from flowmesh.api.execution.v1.execution_service_pb2_grpc import PayloadServiceStub
 from flowmesh.audit import audit_relay
 from flowmesh.broker.background import DelayLoop, ReferenceLoop, UnusedQueuesLoop
@@ -23,6 +27,9 @@ from flowmesh.broker.diagnosis import Diagnosis
 from flowmesh.broker.in_process import LocalQueues
 from flowmesh.broker.loops import ExpiryLoop, QueueSizesLoop
 from flowmesh.broker.message_server import MessageServer
+from flowmesh.broker.moving.exporting import Exports
+from flowmesh.broker.moving.importing import Imports
+from flowmesh.broker.moving.server import QueueMoveServer
 from flowmesh.broker.publishing import MessagePublisher
 from flowmesh.broker.routing.misses import Misses
 from flowmesh.broker.store import MIGRATIONS, SCHEMA, TopologyStore
@@ -59,6 +66,10 @@ async def serve_broker(runtime: Runtime, stack: AsyncExitStack, keys: DataKeys) 
     runtime.serve(
         parts.message_server(publisher, await store.receipt_key()),
         message_service_pb2_grpc.add_MessageServiceServicer_to_server,
+    )
+    runtime.serve(
+        parts.move_server(),
+        queue_move_service_pb2_grpc.add_QueueMoveServiceServicer_to_server,
     )
     return LocalQueues(
         topologies=parts.topologies,
@@ -135,9 +146,6 @@ class _Parts:
         self._runtime.bus.on_reconnect(self.topologies.on_reconnect)
 
     def publisher(self) -> MessagePublisher:
-        async def announce() -> None:
-            await self._runtime.bus.publish_core(self._delayed, b"")
-
         return MessagePublisher(
             topologies=self.topologies,
             streams=self._streams,
@@ -145,7 +153,7 @@ class _Parts:
             metrics=self._metrics,
             misses=self._misses,
             delays=self._delays,
-            on_delayed=announce,
+            on_delayed=self._announce_delayed,
             payloads=self._payloads,
             store=self._store,
             clock=self._runtime.clock,
@@ -156,7 +164,9 @@ class _Parts:
         """Add the background tasks, and wake them for changes."""
         runtime, streams = self._runtime, self._streams
         clock, log = runtime.clock, runtime.log
-        delayed = DelayLoop(delays=self._delays, publisher=publisher, log=log)
+        delayed = DelayLoop(
+            delays=self._delays, topologies=self.topologies, publisher=publisher, log=log
+        )
         await runtime.bus.subscribe_core(self._delayed, delayed.on_announced)
         runtime.bus.on_reconnect(delayed.on_reconnect)
         references = ReferenceLoop(
@@ -166,13 +176,44 @@ class _Parts:
             store=self._store, streams=streams, metrics=self._metrics, clock=clock, log=log
         )
         expiry = ExpiryLoop(
-            store=self._store, streams=streams, dead_letters=self._dead_letters, clock=clock
+            store=self._store,
+            topologies=self.topologies,
+            streams=streams,
+            dead_letters=self._dead_letters,
+            clock=clock,
         )
-        unused = UnusedQueuesLoop(store=self._store, changes=self._changes)
-        self.topologies.listeners.extend((sizes.on_change, expiry.on_change, unused.on_change))
+        unused = UnusedQueuesLoop(
+            store=self._store, topologies=self.topologies, changes=self._changes
+        )
+        listeners = (sizes.on_change, expiry.on_change, unused.on_change, self.readers.on_change)
+        self.topologies.listeners.extend(listeners)
         loops: tuple[Loop, ...] = (sizes, expiry, unused, delayed, references)
         for loop in loops:
             runtime.add_loop(loop)
+
+    def move_server(self) -> QueueMoveServer:
+        clock = self._runtime.clock
+        return QueueMoveServer(
+            changes=self._changes,
+            exports=Exports(
+                topologies=self.topologies,
+                streams=self._streams,
+                delays=self._delays,
+                clock=clock,
+            ),
+            imports=Imports(
+                topologies=self.topologies,
+                streams=self._streams,
+                delays=self._delays,
+                on_delayed=self._announce_delayed,
+                store=self._store,
+                clock=clock,
+            ),
+            store=self._store,
+        )
+
+    async def _announce_delayed(self) -> None:
+        await self._runtime.bus.publish_core(self._delayed, b"")
 
     def broker_server(self) -> BrokerServer:
         return BrokerServer(

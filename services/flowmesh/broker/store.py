@@ -65,6 +65,7 @@ class StoredTopology:
     """All rows of a namespace at a version."""
 
     version: int
+    suspension: str
     exchanges: list[pb.Exchange]
     queues: list[StoredQueue]
     bindings: list[pb.Binding]
@@ -82,6 +83,8 @@ class Delta(msgspec.Struct, omit_defaults=True):
     removed_exchanges: list[str] = []
     removed_queues: list[str] = []
     removed_bindings: list[bytes] = []
+    # The new identity of a suspension, or "" for its end; None if nothing has changed.
+    suspension: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -149,6 +152,17 @@ class TopologyStore:
             queue_ids=[each.queue_id for each in references],
             digests=[each.digest for each in references],
             noted_us=[each.noted_us for each in references],
+        )
+
+    # --- messages of other cells ---
+
+    async def imported(self, queue_id: str, origin: str) -> int:
+        """Return the position of the last message that was taken from an origin; 0 without one."""
+        return await self._sql.imported(self._pool, queue_id=queue_id, origin=origin) or 0
+
+    async def note_imported(self, queue_id: str, origin: str, sequence: int) -> None:
+        await self._sql.note_imported(
+            self._pool, queue_id=queue_id, origin=origin, sequence=sequence
         )
 
     # --- consumers ---
@@ -234,6 +248,7 @@ class TopologyChange:
         self.exchanges: int = sizes["exchanges"]
         self.queues: int = sizes["queues"]
         self.bindings: int = sizes["bindings"]
+        self.suspension: str = sizes["suspension"]
 
     @property
     def version(self) -> int:
@@ -251,6 +266,11 @@ class TopologyChange:
         if row is None:
             return None
         return StoredQueue(self._namespace, row["id"], pb.Queue.FromString(row["body"]))
+
+    async def suspend(self, suspension: str) -> None:
+        """Set the identity of a suspension; "" ends it."""
+        await self._sql.suspend(self._connection, namespace=self._namespace, suspension=suspension)
+        self.delta.suspension = suspension
 
     async def add_exchange(self, exchange: pb.Exchange) -> None:
         body = exchange.SerializeToString()
@@ -312,7 +332,8 @@ class TopologyChange:
 
 
 async def _load(sql: Any, connection: Any, namespace: str) -> StoredTopology:
-    version = await sql.version_of(connection, namespace=namespace)
+    row = await sql.namespace_row(connection, namespace=namespace)
+    version, suspension = (row["version"], row["suspension"]) if row else (0, "")
     exchanges = [
         pb.Exchange.FromString(row["body"])
         async for row in sql.exchanges_of(connection, namespace=namespace)
@@ -325,4 +346,4 @@ async def _load(sql: Any, connection: Any, namespace: str) -> StoredTopology:
         pb.Binding.FromString(row["body"])
         async for row in sql.bindings_of(connection, namespace=namespace)
     ]
-    return StoredTopology(version or 0, exchanges, queues, bindings)
+    return StoredTopology(version, suspension, exchanges, queues, bindings)

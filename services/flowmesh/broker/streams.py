@@ -5,7 +5,7 @@ the last word of the subject, and has a consumer of its own.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -27,6 +27,8 @@ from flowmesh.errors import NotFound, Overloaded
 
 NANOSECONDS: Final = 1_000_000_000
 TTL: Final = "Nats-TTL"
+# Deliveries of a message in the cell from which it has come.
+EARLIER: Final = "Flowmesh-Earlier"
 # The server delivers again this long after the visibility timeout, so that a settlement before the
 # timeout is never late.
 GRACE_MS: Final = 250
@@ -42,6 +44,9 @@ class StoredMessage:
     sequence: int
     at_us: int
     message: message_pb2.Message
+    # The identity under which it was stored once.
+    msg_id: str
+    earlier: int
 
 
 class QueueStreams:
@@ -108,12 +113,17 @@ class QueueStreams:
         except StreamMissing:
             return
 
-    async def put(self, queue: StoredQueue, message: message_pb2.Message, *, msg_id: str) -> Stored:
+    async def put(
+        self, queue: StoredQueue, message: message_pb2.Message, *, msg_id: str, earlier: int = 0
+    ) -> Stored:
         """Store a message; the same `msg_id` is stored once.
 
-        Raises Overloaded if the queue is full, StreamMissing without a stream.
+        `earlier` is the number of its deliveries in another cell. Raises Overloaded if the queue is
+        full, StreamMissing without a stream.
         """
         headers = {MESSAGE_ID: msg_id}
+        if earlier:
+            headers[EARLIER] = str(earlier)
         ttl_ms = ttl_of(queue, message)
         if ttl_ms and not queue.config.on_expiry:
             # The server knows whole seconds; the consumer checks the exact instant.
@@ -148,6 +158,8 @@ class QueueStreams:
                 int(headers["Nats-Sequence"]),
                 micros(headers["Nats-Time-Stamp"]),
                 self.opened(queue, data),
+                headers.get(MESSAGE_ID, ""),
+                earlier_of(headers),
             )
             for data, headers in page
         ]
@@ -174,8 +186,10 @@ class QueueStreams:
             return False
         return True
 
-    async def purge(self, queue: StoredQueue) -> int:
-        reply = await self._jetstream.api(f"STREAM.PURGE.{self.stream(queue)}", {})
+    async def purge(self, queue: StoredQueue, *, below: int = 0) -> int:
+        """Delete all messages, or those below a sequence; return their number."""
+        body = {"seq": below} if below else {}
+        reply = await self._jetstream.api(f"STREAM.PURGE.{self.stream(queue)}", body)
         return int(reply["purged"])
 
     async def delete(self, stream: str) -> None:
@@ -245,6 +259,11 @@ class QueueStreams:
 def group_consumer(group: str) -> str:
     """Return the name of the consumer of a group, whose own name may contain dots."""
     return f"g{hashlib.sha256(group.encode()).hexdigest()[:24]}"
+
+
+def earlier_of(headers: Mapping[str, str] | None) -> int:
+    """Return the number of deliveries of a message in another cell."""
+    return int((headers or {}).get(EARLIER, 0))
 
 
 def ttl_of(queue: StoredQueue, message: message_pb2.Message) -> int:

@@ -16,9 +16,11 @@ from flowmesh.broker.routing.routes import Routes
 from flowmesh.broker.store import Delta, StoredQueue, StoredTopology, TopologyStore
 from flowmesh.broker.streams import queue_missing
 from flowmesh.bus import Message
+from flowmesh.errors import Unavailable
 from flowmesh.plan.schemas import Schema
 
 NAMESPACES_MAX: Final = 1_000
+SUSPENDED_RETRY_MS: Final = 500
 
 Listener = Callable[[Delta | None], None]
 """Called with each change, and with None when changes may have been missed."""
@@ -29,6 +31,8 @@ class Topology:
 
     def __init__(self, stored: StoredTopology) -> None:
         self.version = stored.version
+        # Not empty while the project moves to another cell.
+        self.suspension = stored.suspension
         self.queues: dict[str, StoredQueue] = {}
         self.routes = Routes(stored.exchanges, stored.bindings)
         self.schemas: dict[str, Schema] = {}
@@ -41,6 +45,11 @@ class Topology:
         if found is None:
             raise queue_missing(name)
         return found
+
+    def check_served(self, namespace: str) -> None:
+        """Raise Unavailable while the queues are suspended."""
+        if self.suspension:
+            raise suspended(namespace)
 
     def follow(self, delta: Delta) -> bool:
         """Apply the next change. Return False if one before it was missed."""
@@ -62,6 +71,8 @@ class Topology:
             self._add_queue(added)
         for body in delta.bindings:
             self.routes.add_binding(pb.Binding.FromString(body))
+        if delta.suspension is not None:
+            self.suspension = delta.suspension
         self.version = delta.version
         return True
 
@@ -153,3 +164,9 @@ class Topologies:
             reading.users -= 1
             if not reading.users:
                 del self._reading[namespace]
+
+
+def suspended(namespace: str) -> Unavailable:
+    """Return the refusal of what takes messages from the queues of a project that moves."""
+    text = f"the queues of project {namespace} move to another cell"
+    return Unavailable("CELL_UNAVAILABLE", text, retry_after_ms=SUSPENDED_RETRY_MS)

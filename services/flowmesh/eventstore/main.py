@@ -8,6 +8,7 @@ from flowmesh.access.encryption import DataKeys
 from flowmesh.api.definition.v1.version_service_pb2_grpc import VersionServiceStub
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2_grpc,
+    event_move_service_pb2_grpc,
     event_store_service_pb2_grpc,
     projection_service_pb2_grpc,
 )
@@ -19,10 +20,17 @@ from flowmesh.eventstore.following import Following
 from flowmesh.eventstore.group_store import GroupStore
 from flowmesh.eventstore.groups import Groups
 from flowmesh.eventstore.loops import StreamRetentionLoop
+from flowmesh.eventstore.move_store import MoveStore
+from flowmesh.eventstore.moving import EventMoves
 from flowmesh.eventstore.projection_store import ProjectionStore
 from flowmesh.eventstore.projections import Projections
 from flowmesh.eventstore.reading import Streams
-from flowmesh.eventstore.servers import EventGroupServer, EventStoreServer, ProjectionServer
+from flowmesh.eventstore.servers import (
+    EventGroupServer,
+    EventMoveServer,
+    EventStoreServer,
+    ProjectionServer,
+)
 from flowmesh.eventstore.store import MIGRATIONS, SCHEMA, StreamStore
 from flowmesh.eventstore.virtual import ExecutionEvents, VirtualStreams
 from flowmesh.runtime import Runtime
@@ -63,8 +71,17 @@ async def serve_event_store(
         ),
         event_store_service_pb2_grpc.add_EventStoreServiceServicer_to_server,
     )
+    group_store = GroupStore(pool, call=relay.call, keys=keys)
+    runtime.serve(
+        EventMoveServer(
+            moves=EventMoves(
+                store=MoveStore(pool, call=relay.call, keys=keys), streams=store, groups=group_store
+            )
+        ),
+        event_move_service_pb2_grpc.add_EventMoveServiceServicer_to_server,
+    )
     groups = Groups(
-        store=GroupStore(pool, call=relay.call, keys=keys),
+        store=group_store,
         streams=store,
         announcements=announcements,
         clock=runtime.clock,

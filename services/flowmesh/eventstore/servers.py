@@ -9,9 +9,11 @@ from flowmesh.api.eventstore.v1 import (
 )
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2_grpc,
+    event_move_service_pb2_grpc,
     event_store_service_pb2_grpc,
     projection_service_pb2_grpc,
 )
+from flowmesh.api.eventstore.v1 import event_move_service_pb2 as move_pb
 from flowmesh.api.eventstore.v1 import event_store_service_pb2 as pb
 from flowmesh.api.eventstore.v1 import (
     projection_service_pb2 as projection_pb,
@@ -19,9 +21,10 @@ from flowmesh.api.eventstore.v1 import (
 from flowmesh.eventstore.appending import Appender
 from flowmesh.eventstore.following import Following
 from flowmesh.eventstore.groups import Groups
+from flowmesh.eventstore.moving import EventMoves
 from flowmesh.eventstore.projections import Projections
 from flowmesh.eventstore.reading import Streams
-from flowmesh.rpc import namespace_of
+from flowmesh.rpc import namespace_of, valid_id
 
 Context = Any
 
@@ -90,6 +93,46 @@ class EventStoreServer(event_store_service_pb2_grpc.EventStoreServiceServicer):
         async with aclosing(frames):
             async for frame in frames:
                 yield frame
+
+
+class EventMoveServer(event_move_service_pb2_grpc.EventMoveServiceServicer):
+    """The event store of a project that moves to another cell."""
+
+    def __init__(self, *, moves: EventMoves) -> None:
+        self._moves = moves
+
+    async def ImportEvents(
+        self, request: move_pb.ImportEventsRequest, context: Context
+    ) -> move_pb.ImportEventsResponse:
+        head = await self._moves.take_events(namespace_of(request), request)
+        return move_pb.ImportEventsResponse(head=head)
+
+    async def ExportStreams(
+        self, request: move_pb.ExportStreamsRequest, context: Context
+    ) -> move_pb.ExportStreamsResponse:
+        after = valid_id(request.after, "after") if request.after else ""
+        found = await self._moves.streams(namespace_of(request), after)
+        return move_pb.ExportStreamsResponse(streams=found)
+
+    async def ImportStreams(
+        self, request: move_pb.ImportStreamsRequest, context: Context
+    ) -> move_pb.ImportStreamsResponse:
+        await self._moves.take_streams(namespace_of(request), request.streams)
+        return move_pb.ImportStreamsResponse()
+
+    async def ExportDeliveries(
+        self, request: move_pb.ExportDeliveriesRequest, context: Context
+    ) -> move_pb.ExportDeliveriesResponse:
+        namespace = namespace_of(request)
+        found = await self._moves.deliveries(namespace, request.event_group, request.after)
+        return move_pb.ExportDeliveriesResponse(deliveries=found)
+
+    async def ImportDeliveries(
+        self, request: move_pb.ImportDeliveriesRequest, context: Context
+    ) -> move_pb.ImportDeliveriesResponse:
+        namespace = namespace_of(request)
+        await self._moves.take_deliveries(namespace, request.event_group, request.deliveries)
+        return move_pb.ImportDeliveriesResponse()
 
 
 class EventGroupServer(event_group_service_pb2_grpc.EventGroupServiceServicer):

@@ -12,6 +12,7 @@ from flowmesh.access.audited import audited_call
 from flowmesh.access.encryption import NO_KEYS, DataKeys
 from flowmesh.api.eventstore.v1 import stored_event_pb2 as pb
 from flowmesh.eventstore import limits
+from flowmesh.eventstore.checks import category_of
 from flowmesh.eventstore.decisions import Appended, Known, Place
 from flowmesh.storage import load_queries
 
@@ -233,6 +234,23 @@ class Appending:
             firsts=[span.first for _, span in rows],
             lasts=[span.last for _, span in rows],
             at=now_us,
+        )
+
+    async def take(self, events: Sequence[pb.StoredEvent], head: int) -> None:
+        """Store events of another cell at their positions, and set the head."""
+        await self._sql.take_events(
+            self._connection,
+            namespace=self._namespace,
+            head=head,
+            positions=[each.position for each in events],
+            streams=[each.stream for each in events],
+            versions=[each.version for each in events],
+            categories=[category_of(each.stream) for each in events],
+            ids=[each.event_id for each in events],
+            types=[each.type for each in events],
+            data=[each.data for each in events],
+            metadata=[each.metadata for each in events],
+            at=[each.at_us for each in events],
         )
 
 

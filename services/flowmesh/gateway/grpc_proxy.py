@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 from flowmesh.api.apphost.v1 import app_service_pb2
 from flowmesh.api.assistant.v1 import assistant_service_pb2
-from flowmesh.api.broker.v1 import broker_service_pb2, message_service_pb2
+from flowmesh.api.broker.v1 import (
+    broker_service_pb2,
+    message_service_pb2,
+    queue_move_service_pb2,
+)
 from flowmesh.api.definition.v1 import (
     definition_service_pb2,
     template_service_pb2,
@@ -22,6 +26,7 @@ from flowmesh.api.event.v1 import (
 )
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2,
+    event_move_service_pb2,
     event_store_service_pb2,
     projection_service_pb2,
 )
@@ -78,7 +83,9 @@ PUBLIC = (
     ("event", subscription_service_pb2, "SubscriptionService"),
     ("event", broker_service_pb2, "BrokerService"),
     ("event", message_service_pb2, "MessageService"),
+    ("event", queue_move_service_pb2, "QueueMoveService"),
     ("event", event_store_service_pb2, "EventStoreService"),
+    ("event", event_move_service_pb2, "EventMoveService"),
     ("event", event_group_service_pb2, "EventGroupService"),
     ("event", projection_service_pb2, "ProjectionService"),
     ("worker", worker_service_pb2, "WorkerService"),

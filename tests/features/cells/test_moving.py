@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from flowmesh.api.broker.v1.broker_service_pb2 import DeclareQueueRequest
-from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
-from flowmesh.api.broker.v1.topology_pb2 import Queue
 from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
 from flowmesh.api.execution.v1 import execution_service_pb2 as pb
@@ -316,12 +313,9 @@ async def test_data_that_cannot_move_is_listed(cells: Cells) -> None:
     """And the project stays as it was."""
     await cells.pin("full", 0)
     await define(cells, "full", workflow(1))
-    broker = BrokerServiceStub(cells.suites[0].channel)
-    await broker.DeclareQueue(DeclareQueueRequest(namespace="full", queue=Queue(queue="orders")))
     await put_file(cells, 0, await project_in(cells, 0, "full"), "a.txt", b"x")
     code, _, errors = await finished(cells, "move", "full", "--to", "us1")
     assert code == 1
     assert "1 files, and cell us1 has no such project" in errors, errors
-    assert "1 queues" in errors, errors
     pin, _ = await cells.store.pin("full")
     assert pin == Pin("full", Home(0))

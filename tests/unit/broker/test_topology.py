@@ -37,7 +37,7 @@ class Rows:
 
     def stored(self) -> StoredTopology:
         exchanges, queues = list(self.exchanges.values()), list(self.queues.values())
-        return StoredTopology(self.version, exchanges, queues, list(self.bindings.values()))
+        return StoredTopology(self.version, "", exchanges, queues, list(self.bindings.values()))
 
     def change(self, step: Step) -> Delta | None:
         """Make a change if it is possible; return its announcement, as an instance gets it."""

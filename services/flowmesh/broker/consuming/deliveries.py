@@ -54,10 +54,12 @@ class Delivery:
     message: message_pb2.Message
     place: Place
     visible_until_us: int
+    # Deliveries in the cell from which the message has come.
+    earlier: int
 
     @property
     def attempt(self) -> int:
-        return self.place.attempt
+        return self.earlier + self.place.attempt
 
     @property
     def position(self) -> str:
@@ -66,7 +68,7 @@ class Delivery:
 
 
 def delivery_of(
-    queue: StoredQueue, reply: str, message: message_pb2.Message, now_us: int
+    queue: StoredQueue, reply: str, message: message_pb2.Message, now_us: int, earlier: int
 ) -> Delivery:
     return Delivery(
         queue=queue,
@@ -74,6 +76,7 @@ def delivery_of(
         message=message,
         place=Place.of(reply),
         visible_until_us=now_us + queue.config.visibility_timeout_ms * 1_000,
+        earlier=earlier,
     )
 
 

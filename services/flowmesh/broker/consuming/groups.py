@@ -10,10 +10,10 @@ from flowmesh.api.broker.v1 import message_service_pb2 as pb
 from flowmesh.broker.consuming.deliveries import Settler
 from flowmesh.broker.consuming.holders import Hold, Holders
 from flowmesh.broker.consuming.reader import QueueReader
-from flowmesh.broker.store import StoredQueue
+from flowmesh.broker.store import Delta, StoredQueue
 from flowmesh.broker.storing.jetstream import StreamMissing
 from flowmesh.broker.streams import QueueStreams, queue_missing
-from flowmesh.broker.topology import Topologies
+from flowmesh.broker.topology import Topologies, suspended
 from flowmesh.bus import Bus
 from flowmesh.errors import Invalid, Violation
 from flowmesh.rpc import valid_id
@@ -43,6 +43,17 @@ class Readers:
         self._holders = holders
         self._clock = clock
         self._new_id = new_id
+        # Open readers by namespace.
+        self._opened: dict[str, set[QueueReader]] = {}
+
+    def on_change(self, delta: Delta | None) -> None:
+        """End the readers of a suspended namespace.
+
+        After missed changes, each finds the suspension before its next deliveries.
+        """
+        if delta is not None and delta.suspension:
+            for reader in self._opened.get(delta.namespace, ()):
+                reader.refuse(suspended(delta.namespace))
 
     @asynccontextmanager
     async def open(
@@ -94,12 +105,24 @@ class Readers:
             hold=hold,
             clock=self._clock,
         )
-        async with reader as opened:
-            yield opened
+        opened = self._opened.setdefault(queue.namespace, set())
+        opened.add(reader)
+        try:
+            (await self._topologies.of(queue.namespace)).check_served(queue.namespace)
+            async with reader:
+                yield reader
+        finally:
+            opened.discard(reader)
+            if not opened:
+                self._opened.pop(queue.namespace, None)
 
     async def restore(self, queue: StoredQueue, group: str) -> None:
-        """Create a missing stream again. Raises NotFound if the queue was deleted."""
+        """Create a missing stream again.
+
+        Raises NotFound if the queue was deleted, Unavailable while it is suspended.
+        """
         topology = await self._topologies.current(queue.namespace)
+        topology.check_served(queue.namespace)
         known = topology.queues.get(queue.name)
         if known is None or known.id != queue.id:
             raise queue_missing(queue.name)
@@ -119,6 +142,7 @@ class Readers:
         self, reader: QueueReader, queue: StoredQueue, group: str, want: int, wait_s: float
     ) -> list[Any]:
         """Return the next deliveries of a session, across losses of the stream."""
+        (await self._topologies.of(queue.namespace)).check_served(queue.namespace)
         try:
             return list(await reader.next(want, wait_s, prefetch=True))
         except StreamMissing:

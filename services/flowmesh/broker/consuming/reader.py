@@ -10,9 +10,10 @@ from flowmesh.broker.consuming.deliveries import Delivery, Place, Settler, deliv
 from flowmesh.broker.consuming.holders import Hold
 from flowmesh.broker.store import StoredQueue
 from flowmesh.broker.storing.jetstream import StreamMissing
-from flowmesh.broker.streams import NANOSECONDS, QueueStreams
+from flowmesh.broker.streams import NANOSECONDS, QueueStreams, earlier_of
 from flowmesh.bus import Bus
 from flowmesh.bus.draining import drain
+from flowmesh.errors import FlowmeshError
 from flowmesh.runtime import Clock
 
 PULL_S: Final = 20.0
@@ -68,6 +69,8 @@ class QueueReader:
         self._missing = False
         self._generation = bus.generation
         self._subscription: Any = None
+        # Set when the queue is suspended.
+        self.refusal: FlowmeshError | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -87,6 +90,16 @@ class QueueReader:
             f"{self._inbox}.*.*", cb=self._on_message
         )
         self._wake.set()
+
+    def refuse(self, refusal: FlowmeshError) -> None:
+        """Deliver nothing more; the consumer gets the refusal."""
+        self.refusal = refusal
+        self._wake.set()
+
+    def check_served(self) -> None:
+        """Raise the refusal of a suspended queue."""
+        if self.refusal is not None:
+            raise self.refusal
 
     async def stop(self) -> None:
         """End the pulls, and return what no consumer has got to the queue.
@@ -177,6 +190,7 @@ class QueueReader:
         self._check_connection()
 
     def _check_connection(self) -> None:
+        self.check_served()
         if self._missing:
             self._missing = False
             raise StreamMissing(self._stream)
@@ -216,7 +230,8 @@ class QueueReader:
         while self._arrived and len(found) < count:
             raw = self._arrived[0]
             message = self._streams.opened(self._queue, raw.data)
-            found.append(delivery_of(self._queue, raw.reply, message, now_us))
+            earlier = earlier_of(raw.headers)
+            found.append(delivery_of(self._queue, raw.reply, message, now_us, earlier))
             self._arrived.popleft()
         return sorted(found, key=_rank)
 

@@ -69,6 +69,7 @@ class Receiving:
         """Apply the settlements; return the outcome of each, in order."""
         _check_range("settlements", len(request.settlements), limits.RECEIVE_MAX)
         queue = await self._topologies.queue(namespace, request.queue)
+        (await self._topologies.of(namespace)).check_served(namespace)
         work = (self._settle(queue, each) for each in request.settlements)
         return await asyncio.gather(*work)
 
@@ -115,7 +116,7 @@ class Receiving:
         found = await self._streams.page(queue, place.sequence, 1)
         if not found or found[0].sequence != place.sequence:
             raise _stale("it was settled before")
-        return Delivery(queue, reply, found[0].message, place, until_us)
+        return Delivery(queue, reply, found[0].message, place, until_us, found[0].earlier)
 
     def _opened(self, queue: StoredQueue, receipt: str) -> tuple[str, int]:
         if len(receipt) <= RECEIPT_CHARACTERS_MAX:

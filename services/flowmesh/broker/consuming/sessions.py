@@ -82,7 +82,8 @@ class Sessions:
                 if not opened:
                     self.open.pop(queue.id, None)
                 await reader.stop()
-                await self._settler.abandon(session.unsettled())
+                if reader.refusal is None:
+                    await self._settler.abandon(session.unsettled())
 
 
 class Session:
@@ -191,6 +192,7 @@ class Session:
                 self.credit = request.credit
                 self._room.set()
             if request.acks or request.nacks or request.extends:
+                reader.check_served()
                 await self._settle(request)
 
     async def _settle(self, request: pb.ConsumeRequest) -> None:

@@ -2,10 +2,28 @@
 -- Locks the topology of the namespace until the end of the transaction.
 insert into namespaces (namespace, version) values (:namespace, 1)
 on conflict (namespace) do update set version = namespaces.version + 1
-returning version, exchanges, queues, bindings;
+returning version, exchanges, queues, bindings, suspension;
 
 -- name: version-of(namespace)$
 select version from namespaces where namespace = :namespace;
+
+-- name: namespace-row(namespace)^
+select version, suspension from namespaces where namespace = :namespace;
+
+-- name: suspend(namespace, suspension)!
+update namespaces set suspension = :suspension where namespace = :namespace;
+
+-- name: imported(queue_id, origin)$
+select sequence from imports where queue_id = :queue_id and origin = :origin;
+
+-- name: note-imported(queue_id, origin, sequence)!
+insert into imports (queue_id, origin, sequence) values (:queue_id, :origin, :sequence)
+on conflict (queue_id) do update
+set origin = excluded.origin,
+    sequence = case
+        when imports.origin = excluded.origin then greatest(imports.sequence, excluded.sequence)
+        else excluded.sequence
+    end;
 
 -- name: receipt-key()$
 select key from receipt_keys;
@@ -72,6 +90,8 @@ with gone as (
     delete from consumers using gone where queue_id = gone.id
 ), unneeded as (
     delete from body_references using gone where queue_id = gone.id
+), taken as (
+    delete from imports using gone where queue_id = gone.id
 )
 select true from gone;
 

@@ -5,6 +5,8 @@ the subject of due messages, from which every instance publishes it. Its id make
 """
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +18,17 @@ from flowmesh.broker.storing.jetstream import MESSAGE_ID, JetStream, Stored, Str
 from flowmesh.errors import Overloaded
 
 FULL_RETRY_MS: Final = 5_000
+_SCHEDULE: Final = "Nats-Schedule"
+_AT: Final = "@at "
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """A delayed message with its position, and the instant at which it is due; 0 is now."""
+
+    sequence: int
+    at_us: int
+    request: pb.PublishRequest
 
 
 class Delays:
@@ -34,11 +47,18 @@ class Delays:
         self._held = 0
 
     async def put(
-        self, namespace: str, exchange: str, message: message_pb2.Message, at_us: int
+        self,
+        namespace: str,
+        exchange: str,
+        message: message_pb2.Message,
+        at_us: int,
+        *,
+        moved: str = "",
     ) -> Stored:
         """Store a message until an instant; the same id is stored once.
 
-        Raises Overloaded if too many messages are delayed.
+        `moved` is the place in another cell from which it comes: the same place is stored once,
+        though the id was stored here before. Raises Overloaded if too many messages are delayed.
         """
         if self._held >= limits.DELAYED_MAX:
             text = f"{limits.DELAYED_MAX:,} messages are delayed, the most that are possible"
@@ -50,8 +70,8 @@ class Delays:
         digest = hashlib.sha256(name.encode()).hexdigest()
         at = datetime.fromtimestamp(at_us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         headers = {
-            MESSAGE_ID: digest,
-            "Nats-Schedule": f"@at {at}",
+            MESSAGE_ID: moved or digest,
+            _SCHEDULE: f"{_AT}{at}",
             "Nats-Schedule-Target": self.due,
         }
         subject = f"{self._subjects}.at.{digest}"
@@ -71,16 +91,26 @@ class Delays:
             self._held = 0
         return self._held
 
-    async def due_messages(self, count: int) -> list[tuple[int, pb.PublishRequest]]:
-        """Return due messages with their positions."""
-        found = []
+    async def due_messages(self, sequence: int, count: int) -> list[Delayed]:
+        """Return due messages from a position on."""
+        return await self._page(self.due, sequence, count)
+
+    async def page(self, sequence: int, count: int) -> list[Delayed]:
+        """Return delayed and due messages of all namespaces from a position on."""
+        return await self._page(f"{self._subjects}.>", sequence, count)
+
+    async def _page(self, subjects: str, sequence: int, count: int) -> list[Delayed]:
         await self._cipher.until_known()
-        for raw, headers in await self._jetstream.page(self.stream, self.due, 1, count):
-            request = pb.PublishRequest.FromString(raw)
-            sealed = request.messages[0].SerializeToString()
-            request.messages[0].CopyFrom(self._cipher.opened(request.namespace, sealed))
-            found.append((int(headers["Nats-Sequence"]), request))
-        return found
+        page = await self._jetstream.page(self.stream, subjects, sequence, count)
+        return [self._delayed(raw, headers) for raw, headers in page]
+
+    def _delayed(self, raw: bytes, headers: Mapping[str, str]) -> Delayed:
+        request = pb.PublishRequest.FromString(raw)
+        sealed = request.messages[0].SerializeToString()
+        request.messages[0].CopyFrom(self._cipher.opened(request.namespace, sealed))
+        schedule = headers.get(_SCHEDULE, "").removeprefix(_AT)
+        at_us = int(datetime.fromisoformat(schedule).timestamp() * 1e6) if schedule else 0
+        return Delayed(int(headers["Nats-Sequence"]), at_us, request)
 
     async def remove(self, sequence: int) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations  # grpc's types take parameters in stubs only
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ _NOT_FORWARDED = (":", "grpc-", "user-agent", PEER, METADATA_KEY, HOP)
 _UNCHANGING = frozenset(
     {AccessGroup.ACCESS_GROUP_PUBLIC, AccessGroup.ACCESS_GROUP_READ, AccessGroup.ACCESS_GROUP_WORK}
 )
+HOME_CHECK_S = 1.0
+"""Time between two looks at the home of the project of a stream that is served here."""
+
 LAST_ANSWERS_S = 1.0
 """Time for the answers of what a stream has sent before its project has another home."""
 
@@ -99,11 +102,42 @@ class GrpcFront:
                 failure = error.with_traceback(None)
             if failure is not None:
                 await abort(context, failure)
-            async with aclosing(serve(sent, context)) as responses:
-                async for response in responses:
-                    yield response
+            responses = serve(sent, context)
+            if not method.request_streaming:
+                responses = self._while_here(aim, sent, context, responses)
+            try:
+                async with aclosing(responses):
+                    async for response in responses:
+                        yield response
+            except FlowmeshError as error:
+                failure = error.with_traceback(None)
+            if failure is not None:
+                await abort(context, failure)
 
         return answer
+
+    async def _while_here(
+        self, aim: _Aim, request: Any, context: Any, responses: AsyncGenerator[Any, None]
+    ) -> AsyncGenerator[Any, None]:
+        """Yield responses until their project gets another home, which the caller is told."""
+        own, move = str(self._front.own.number), _value(context.invocation_metadata(), MOVE_HEADER)
+        following: asyncio.Future[Any] | None = None
+        try:
+            while True:
+                following = following or asyncio.ensure_future(anext(responses, None))
+                await asyncio.wait({following}, timeout=HOME_CHECK_S)
+                if following.done():
+                    response, following = following.result(), None
+                    if response is None:
+                        return
+                    yield response
+                else:
+                    self._place(aim, request, own, move)
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.wait({following})
+            await responses.aclose()
 
     async def _routed(
         self, method: Method, aim: _Aim, request: Any, context: Any

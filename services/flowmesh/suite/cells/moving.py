@@ -286,6 +286,8 @@ class _Moving:
         shown = ""
         while True:
             page = await self._source.call(stub.ListExecutions, request)
+            for part in self._parts:
+                await part.follow()
             if not page.executions:
                 break
             more = " or more" if page.next_page_token else ""

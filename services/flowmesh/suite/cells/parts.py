@@ -53,8 +53,13 @@ class Part:
     async def start(self, move: Move) -> None:
         """Start what calls the project; the target is its home now, and no cancel follows."""
 
+    async def follow(self) -> None:
+        """Take what executions of the source make; called until they have ended."""
+
     async def end(self) -> None:
-        """Remove from the source what works on there once its executions have ended."""
+        """Remove from the source what works on there, or would be there twice, once its
+        executions have ended.
+        """
 
     async def cancel(self, move: Move) -> None:
         """Undo what has an effect at the target, and what the switch has stopped at the source."""

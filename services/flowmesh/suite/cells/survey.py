@@ -3,18 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flowmesh.api.broker.v1.broker_service_pb2 import ListExchangesRequest, ListQueuesRequest
-from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
 from flowmesh.api.event.v1.subscription_service_pb2 import ListSubscriptionsRequest
 from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
-from flowmesh.api.eventstore.v1.event_group_service_pb2 import ListEventGroupsRequest
-from flowmesh.api.eventstore.v1.event_group_service_pb2_grpc import EventGroupServiceStub
-from flowmesh.api.eventstore.v1.event_store_service_pb2 import ListStreamsRequest
-from flowmesh.api.eventstore.v1.event_store_service_pb2_grpc import EventStoreServiceStub
-from flowmesh.api.eventstore.v1.projection_service_pb2 import ListProjectionsRequest
-from flowmesh.api.eventstore.v1.projection_service_pb2_grpc import ProjectionServiceStub
 from flowmesh.api.fleet.v1.fleet_service_pb2 import (
     ListAgentSpecsRequest,
     ListScalingPoliciesRequest,
@@ -47,23 +39,6 @@ class _Kind:
 
 
 _KINDS = (
-    _Kind("queues", BrokerServiceStub, "ListQueues", ListQueuesRequest, "queues"),
-    _Kind("exchanges", BrokerServiceStub, "ListExchanges", ListExchangesRequest, "exchanges"),
-    _Kind("streams of events", EventStoreServiceStub, "ListStreams", ListStreamsRequest, "streams"),
-    _Kind(
-        "groups of events",
-        EventGroupServiceStub,
-        "ListEventGroups",
-        ListEventGroupsRequest,
-        "groups",
-    ),
-    _Kind(
-        "projections",
-        ProjectionServiceStub,
-        "ListProjections",
-        ListProjectionsRequest,
-        "projections",
-    ),
     _Kind(
         "subscriptions",
         SubscriptionServiceStub,
@@ -81,8 +56,6 @@ _KINDS = (
     ),
     _Kind("plugins", PluginServiceStub, "ListPlugins", ListPluginsRequest, "plugins"),
 )
-# Kinds of triggers that read a queue or a database from a position.
-_POSITIONED = ("queue", "change")
 
 
 async def refused_data(calls: CellCalls) -> list[str]:
@@ -93,9 +66,9 @@ async def refused_data(calls: CellCalls) -> list[str]:
         if items:
             found.append(f"{len(items)} {kind.name}")
     triggers = await listed_triggers(calls)
-    positioned = [each for each in triggers if each.trigger.WhichOneof("kind") in _POSITIONED]
-    if positioned:
-        found.append(f"{len(positioned)} triggers of queues or changes")
+    changes = [each for each in triggers if each.trigger.WhichOneof("kind") == "change"]
+    if changes:
+        found.append(f"{len(changes)} triggers of changes")
     encryption = EncryptionServiceStub(calls.channel)
     state = await calls.call(encryption.GetEncryption, GetEncryptionRequest())
     if state.encryption.state > EncryptionState.ENCRYPTION_STATE_OFF:

@@ -1,0 +1,1 @@
+"""The messages of a project that moves to another cell: exported here, imported there."""
