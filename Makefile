@@ -118,7 +118,7 @@ kubernetes: $(TESTS) ## the servers of a test cluster from their Go modules, kep
 	@$(BIN)/python -m tools.kubernetes
 
 test-kubernetes: kubernetes ## kubectl, operator and chart on a real API server; about 5 minutes
-	$(PYTEST) -m kubernetes $(PYTEST_ARGS) tests/kubernetes
+	$(PYTEST) -m kubernetes tests/kubernetes $(call REPORT,all)
 
 cluster-smoke: ## the chart in the cluster of your kubectl, such as kind or k3s, and removed again
 	bash tools/cluster_smoke.sh
@@ -170,7 +170,7 @@ fuzz: $(TESTS) ## every parser with input that nobody would write: make fuzz MIN
 
 conformance: export CONFORMANCE_DATA := $(or $(CONFORMANCE_DATA),../shared/data)
 conformance: $(TESTS) ## the cases of third parties, from the folder that CONFORMANCE_DATA names
-	$(PYTEST) tests/conformance $(PYTEST_ARGS)
+	$(PYTEST) tests/conformance $(call REPORT,all)
 
 test-all: export TESTS_DRAW_ALL = 1
 test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, the core compiled too
@@ -198,8 +198,10 @@ check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budg
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0
 
-scan: $(TOOLS) build/scans/.node build/scans/.go ## secrets, licences, code, vulnerabilities, bill
-	@$(BIN)/python -m tools.scans
+# The scanners of other languages, unless SCANS names other scans.
+SCANNERS := $(if $(filter languages,$(or $(SCANS),languages)),build/scans/.node build/scans/.go)
+scan: $(TOOLS) $(SCANNERS) ## secrets, licences, code, vulnerabilities, bill; or those of SCANS
+	@$(BIN)/python -m tools.scans $(SCANS)
 
 # The scanners of other languages; without Node or Go their parts are reported as not checked.
 build/scans/.node: tools/scans/node/package-lock.json tools/scans/node/eslint.config.js
@@ -219,16 +221,17 @@ DRAW ?= 400
 SEED ?= 1
 mutants: export FLOWMESH_CORE = pure
 mutants: $(TOOLS) $(TESTS) ## DRAW mutants by SEED; of the lines that differ from BASE, if given
-	@$(BIN)/python -m tools.mutants --draw $(DRAW) --seed $(SEED) \
+	@$(BIN)/python -m tools.mutants --draw $(DRAW) --seed $(SEED) --jobs $(JOBS) \
 	  $(if $(PACKAGES),--package $(PACKAGES)) $(if $(BASE),--changed $(BASE))
 
 coverage: export FLOWMESH_CORE = pure
+coverage: export TESTS_FORK = 1
 coverage: $(TOOLS) $(TESTS) ## lines and branches that tests reach; red below the least
 	@$(BIN)/python -m tools.covered $(PACKAGES:%=--package %) \
 	  $(if $(TESTS_OF),$(TESTS_OF),-m "not slow and not kubernetes" $(SPREAD))
 
-gates: $(TOOLS) ## gates 1 to 8; the reports of test, test-long, coverage, mutants and scan first
-	@$(BIN)/python -m tools.gates
+gates: $(TOOLS) ## gates 1 to 8, of the reports in build/; PARTIAL=1 forgives what was not run
+	@$(BIN)/python -m tools.gates $(if $(PARTIAL),--partial)
 
 proof: $(TOOLS) ## docs/proofs/<version>.md from the same reports; refused while one is missing
 	@$(BIN)/python -m tools.gates.proofs

@@ -16,8 +16,6 @@ from typing import Final
 from flowmesh.testing.suite import Executing, Started
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-# Coverage has to begin with the process.
-MEASURED: Final = "COVERAGE_ROOT"
 # Variables that are read when a command runs, not when Python or a library is loaded.
 READ_LATE: Final = frozenset({"COLUMNS", "HOME", "NO_COLOR", "PYTEST_CURRENT_TEST", "TZ"})
 
@@ -110,5 +108,4 @@ class Forks:
 
 def can_fork() -> bool:
     """Return whether the tests are to fork, and forks are as good as processes of their own."""
-    asked = os.environ.get("TESTS_FORK") == "1"
-    return asked and sys.platform == "linux" and MEASURED not in os.environ
+    return os.environ.get("TESTS_FORK") == "1" and sys.platform == "linux"

@@ -1,6 +1,7 @@
-"""The eight gates: each opens for what is right, and closes for what is wrong."""
+"""The eight gates: each passes what is right, fails what is wrong, and names what did not run."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from tests.tidy import sources
 from tools import covered
 from tools.gates import __main__ as command
 from tools.gates import artefacts, checks, proofs
-from tools.gates.artefacts import LAYERS, LEAST, Layer
+from tools.gates.artefacts import LAYERS, LEAST, Layer, NotRun
+from tools.mutants import __main__ as mutants
 
 PASSED = {name: Layer(passed=least) for name, least in LEAST.items()}
 
@@ -100,7 +102,9 @@ def test_gate_5_counts_the_layers(tmp_path: Path) -> None:
 )
 def test_gate_5_closes_for_one_test(layer: Layer, problems: list[str]) -> None:
     """One that fails, is skipped, or is missing."""
-    assert list(artefacts.test_problems(PASSED | {"unit": layer})) == problems
+    assert list(artefacts.test_problems(PASSED | {"unit": layer}, LEAST)) == problems
+    few = list(artefacts.test_problems(PASSED | {"unit": layer}, {}))
+    assert few == [each for each in problems if "skipped" in each]
 
 
 def report(lines: int, branches: int) -> dict[str, Any]:
@@ -140,10 +144,10 @@ def test_gate_6_closes_for_the_coverage_of_a_part() -> None:
     names = ["libs/flowmesh/engine/a.py", "services/flowmesh/fleet/b.py", "tools/c.py", "README.md"]
     assert list(artefacts.coverage_problems(measured, checks.packages(names))) == [
         "build/coverage.json is of tests that ended with 1, not 0",
-        "build/coverage.json has no services/flowmesh/fleet: run `make coverage` without a part",
+        NotRun("build/coverage.json has no services/flowmesh/fleet: run `make coverage`"),
     ]
     assert {"libs/flowmesh/engine", "services/flowmesh/fleet"} <= checks.packages(checks.tracked())
-    assert list(artefacts.coverage_problems(None, []))
+    assert [type(each) for each in artefacts.coverage_problems(None, [])] == [NotRun]
 
 
 @pytest.mark.feature("S0-107")
@@ -155,7 +159,7 @@ def test_gate_6_closes_for_a_low_mutation_score() -> None:
     assert found == ["all: 77.5% of the mutants killed, at least 80%"]
     drawn["scores"] = {"all": row | {"score": 0.8}}
     assert list(artefacts.mutation_problems(drawn, [])) == []
-    assert list(artefacts.mutation_problems(None, []))
+    assert [type(each) for each in artefacts.mutation_problems(None, [])] == [NotRun]
 
 
 @pytest.mark.feature("S0-107")
@@ -163,22 +167,35 @@ def test_gate_6_closes_for_mutants_of_a_part() -> None:
     """Of some packages, or of the lines of a change, which may be none."""
     drawn: dict[str, Any] = {"changed": "main", "scores": {}}
     assert list(artefacts.mutation_problems(drawn, ["engine"])) == [
-        "build/mutants.json is of the lines since main, not of all",
-        "build/mutants.json has no all, engine: run `make mutants` without a part",
+        NotRun("mutants of all lines: 0 are of those since main"),
+        NotRun("build/mutants.json has no all, engine: run `make mutants`"),
     ]
+
+
+@pytest.mark.feature("S0-107")
+def test_gate_6_fails_for_changed_lines_only_beyond_chance() -> None:
+    """Seven of ten are too few of all lines; of the few lines of a change twelve of thirty are."""
+    for killed, drawn, failed in ((7, 10, []), (12, 30, ["all"])):
+        scores = mutants.score({"engine": [True] * killed + [False] * (drawn - killed)})
+        assert mutants.too_low(scores, "") == ["engine", "all"]
+        assert [each for each in mutants.too_low(scores, "main") if each == "all"] == failed
 
 
 @pytest.mark.feature("S0-06", "S0-115")
 def test_gate_7_closes_for_an_open_finding() -> None:
-    """And for a scan that did not run, or has examined nothing."""
-    clean: dict[str, Any] = {"examined": 9, "findings": []}
+    """And for a scan that has examined nothing; one without its database was not run."""
+    clean: dict[str, Any] = {"examined": 9, "findings": [], "unchecked": []}
     assert list(artefacts.scan_problems({"code": clean}, ("code",))) == []
     empty = {"code": clean | {"examined": 0}}
     assert list(artefacts.scan_problems(empty, ("code",))) == ["code: nothing was examined"]
+    away = {"code": clean | {"examined": 0, "unchecked": ["npm: its database is away"]}}
+    assert list(artefacts.scan_problems(away, ("code",))) == [
+        NotRun("scan of code: npm: its database is away")
+    ]
     open_one = {"code": clean | {"findings": ["a.py: S605"]}}
     assert list(artefacts.scan_problems(open_one, ("code", "secrets"))) == [
         "code: 1 open findings",
-        "build/scans.json has no scan of secrets: run `make scan`",
+        NotRun("scan of secrets: run `make scan`"),
     ]
 
 
@@ -248,17 +265,55 @@ def test_gate_8_closes_without_a_proof(tmp_path: Path) -> None:
 
 
 @pytest.mark.feature("S0-06")
-def test_a_closed_gate_fails_the_command(
+def test_a_failed_gate_fails_the_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With its number and its problem."""
-    gates = (("one", list[str]), ("two", lambda: ["a hole"]))
+    """With its number and its problem, also beside a part that was not run."""
+    gates = (("one", list[str]), ("two", lambda: [NotRun("no time"), "a hole"]))
     monkeypatch.setattr(command, "GATES", gates)
     assert command.main(["1"]) == 0
-    assert command.main([]) == 1
-    assert capsys.readouterr().out.endswith("gate 2: two: closed\n    a hole\nclosed: 2\n")
+    assert command.main([]) == command.main(["--partial"]) == 1
+    assert capsys.readouterr().out.endswith(
+        "gate 2: two: failed\n    not run: no time\n    a hole\npassed: 1; failed: 2\n"
+    )
     with pytest.raises(SystemExit, match="the gates are 1 to 2, not 3"):
         command.main(["3"])
+
+
+@pytest.mark.feature("S0-06")
+def test_a_gate_that_was_not_run_has_not_passed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails the command, unless a part of the gates is asked for, as in CI."""
+    monkeypatch.setattr(command, "GATES", (("one", list[str]), ("two", lambda: [NotRun("why")])))
+    assert command.main([]) == 1
+    assert command.main(["--partial"]) == 0
+    assert capsys.readouterr().out.endswith(
+        "gate 2: two: not run\n    not run: why\npassed: 1; not run: 2\n"
+    )
+
+
+@pytest.mark.feature("S0-06", "S0-105")
+def test_reports_of_an_older_commit_answer_nothing(tmp_path: Path) -> None:
+    """Tests that ran before the commit are as good as none; a share leaves files out."""
+    for name in artefacts.RUNS:
+        (tmp_path / f"{name}.xml").write_text(
+            '<testsuite><testcase classname="tests.unit.a" name="b"/></testsuite>'
+        )
+    assert list(artefacts.run_problems("", tmp_path)) == []
+    assert artefacts.pyramid(tmp_path)["unit"].passed == 1
+    assert list(artefacts.run_problems("1/3", tmp_path)) == [
+        NotRun("long tests of the files outside of TESTS_SHARE=1/3")
+    ]
+    for file in tmp_path.iterdir():
+        os.utime(file, (0, 0))
+    assert artefacts.pyramid(tmp_path)["unit"].passed == 0
+    assert len(list(artefacts.run_problems("", tmp_path))) == 3
+    report = tmp_path / "coverage.json"
+    report.write_text("{}")
+    assert artefacts.read(report) == {}
+    os.utime(report, (0, 0))
+    assert artefacts.read(report) is None
 
 
 @pytest.mark.slow  # the report reads every source

@@ -38,6 +38,14 @@ def test_only_changed_lines_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {(each.file, each.line) for each in drawn} == {(some.file, some.line)}
 
 
+def test_a_package_without_more_leaves_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of a change may be of one package, and all mutants are drawn from it."""
+    lines = {each.file: {each.line} for each in mutants_of("routing")}
+    monkeypatch.setattr(drawing, "changed_lines", lambda _: lines)
+    drawn = draw(["access", "routing"], 4, 1, "main")
+    assert [each.package for each in drawn] == ["routing"] * 4
+
+
 def test_lines_of_a_change_are_read_from_git() -> None:
     """A line that is added has its number of today."""
     found = drawing.changed_lines("HEAD")

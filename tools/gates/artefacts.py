@@ -1,7 +1,12 @@
-"""The reports that tests, coverage, mutants and scans leave in build/."""
+"""The reports that tests, coverage, mutants and scans leave in build/.
 
+A report that is older than the commit says nothing of it, and is as good as missing.
+"""
+
+import functools
 import json
-from collections.abc import Iterable, Iterator
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +15,7 @@ from defusedxml import ElementTree
 
 from tools import covered
 from tools.mutants.__main__ import REPORT as MUTANTS
+from tools.mutants.__main__ import too_low
 from tools.scans.__main__ import REPORT as SCANS
 from tools.scans.findings import ROOT
 
@@ -26,6 +32,24 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
 }
 # The counts of the source, S0-105.
 LEAST: Final = {"unit": 3_300, "integration": 500, "end-to-end": 100}
+# The reports that all tests leave, and what writes them.
+RUNS: Final = {
+    "test-spread": "make test",
+    "test-timed": "make test",
+    "test-long-spread": "make test-long",
+    "test-long-timed": "make test-long",
+    "test-kubernetes-all": "make test-kubernetes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """A part of a gate that no report of this commit answers, and the reason."""
+
+    why: str
+
+
+Problem = str | NotRun
 
 
 @dataclass(slots=True)
@@ -37,9 +61,21 @@ class Layer:
     skipped: int = 0
 
 
+@functools.cache
+def committed_s() -> int:
+    """Return when the commit was made, in seconds since 1970."""
+    show = ("git", "show", "--no-patch", "--format=%ct", "HEAD")
+    return int(subprocess.run(show, cwd=ROOT, capture_output=True, check=True).stdout)
+
+
+def current(file: Path) -> bool:
+    """Return whether a report is there and no older than the commit."""
+    return file.is_file() and file.stat().st_mtime >= committed_s()
+
+
 def read(file: Path) -> Any:
-    """Return a report, or None if there is none."""
-    return json.loads(file.read_text()) if file.is_file() else None
+    """Return a report of this commit, or None if there is none."""
+    return json.loads(file.read_text()) if current(file) else None
 
 
 def layer_of(name: str) -> str:
@@ -51,7 +87,7 @@ def layer_of(name: str) -> str:
 def pyramid(folder: Path = TESTS) -> dict[str, Layer]:
     """Count the tests of all JUnit reports of a folder; a test that ran twice counts once."""
     outcomes: dict[tuple[str, str], str] = {}
-    for file in sorted(folder.glob("*.xml")):
+    for file in filter(current, sorted(folder.glob("*.xml"))):
         for case in ElementTree.fromstring(file.read_text()).iter("testcase"):
             key = (case.get("classname", ""), case.get("name", ""))
             kinds = {child.tag for child in case} & {"failure", "error", "skipped"}
@@ -71,47 +107,63 @@ def pyramid(folder: Path = TESTS) -> dict[str, Layer]:
     return layers
 
 
-def test_problems(layers: dict[str, Layer]) -> Iterator[str]:
+def run_problems(share: str, folder: Path = TESTS) -> Iterator[NotRun]:
+    """Yield the runs of tests that left no report, and the files that a share leaves out."""
+    missing = {run for name, run in RUNS.items() if not current(folder / f"{name}.xml")}
+    yield from (_missing("report of all tests", run) for run in sorted(missing))
+    if share:
+        yield NotRun(f"long tests of the files outside of TESTS_SHARE={share}")
+
+
+def test_problems(layers: dict[str, Layer], least: Mapping[str, int]) -> Iterator[str]:
     """Yield what keeps the tests from counting as a pass of all layers."""
     for name, layer in layers.items():
         if layer.failed or layer.skipped:
             yield f"{name}: {layer.failed} failed, {layer.skipped} skipped"
-        if layer.passed < LEAST[name]:
-            yield f"{name}: {layer.passed} tests passed, at least {LEAST[name]}"
+        if layer.passed < least.get(name, 0):
+            yield f"{name}: {layer.passed} tests passed, at least {least[name]}"
 
 
-def coverage_problems(report: Any, packages: Iterable[str]) -> Iterator[str]:
+def _missing(report: str, run: str) -> NotRun:
+    return NotRun(f"{report} is missing or older than the commit: run `{run}`")
+
+
+def coverage_problems(report: Any, packages: Iterable[str]) -> Iterator[Problem]:
     """Yield what keeps coverage from passing; a part of the packages is not the coverage of all."""
     if report is None:
-        yield "build/coverage.json is missing: run `make coverage`"
+        yield _missing("build/coverage.json", "make coverage")
         return
     if report["tests"]:
         yield f"build/coverage.json is of tests that ended with {report['tests']}, not 0"
     if missing := sorted(set(packages) - report["packages"].keys()):
-        yield f"build/coverage.json has no {', '.join(missing)}: run `make coverage` without a part"
+        yield NotRun(f"build/coverage.json has no {', '.join(missing)}: run `make coverage`")
     yield from covered.problems(report["packages"])
 
 
-def mutation_problems(report: Any, packages: Iterable[str]) -> Iterator[str]:
+def mutation_problems(report: Any, packages: Iterable[str]) -> Iterator[Problem]:
     """Yield what keeps the mutation score from passing; so does a draw of changed lines only."""
     if report is None:
-        yield "build/mutants.json is missing: run `make mutants`"
+        yield _missing("build/mutants.json", "make mutants")
         return
+    scores = report["scores"]
     if report["changed"]:
-        yield f"build/mutants.json is of the lines since {report['changed']}, not of all"
-    if missing := sorted({*packages, "all"} - report["scores"].keys()):
-        yield f"build/mutants.json has no {', '.join(missing)}: run `make mutants` without a part"
-    for name, row in report["scores"].items():
-        if row["score"] < row["least"]:
-            yield f"{name}: {row['score']:.1%} of the mutants killed, at least {row['least']:.0%}"
+        drawn = scores["all"]["mutants"] if scores else 0
+        yield NotRun(f"mutants of all lines: {drawn} are of those since {report['changed']}")
+    if missing := sorted({*packages, "all"} - scores.keys()):
+        yield NotRun(f"build/mutants.json has no {', '.join(missing)}: run `make mutants`")
+    for name in too_low(scores, report["changed"]):
+        row = scores[name]
+        yield f"{name}: {row['score']:.1%} of the mutants killed, at least {row['least']:.0%}"
 
 
-def scan_problems(report: Any, names: tuple[str, ...]) -> Iterator[str]:
+def scan_problems(report: Any, names: tuple[str, ...]) -> Iterator[Problem]:
     """Yield open findings, and scans without a result; an unchecked part is a risk of the proof."""
     for name in names:
         row = (report or {}).get(name)
         if row is None:
-            yield f"build/scans.json has no scan of {name}: run `make scan`"
+            yield NotRun(f"scan of {name}: run `make scan`")
+        elif not row["examined"] and row["unchecked"]:
+            yield NotRun(f"scan of {name}: {'; '.join(row['unchecked'])}")
         elif not row["examined"]:
             yield f"{name}: nothing was examined"
         elif row["findings"]:

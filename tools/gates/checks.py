@@ -1,5 +1,6 @@
 """The gates: each yields what keeps a stage from passing."""
 
+import os
 import re
 import subprocess
 import sys
@@ -89,20 +90,23 @@ def _build() -> Iterator[str]:
     return build_problems(ROOT, (each for each in tracked() if each.endswith(".py")))
 
 
-def _tests() -> Iterator[str]:
-    return artefacts.test_problems(artefacts.pyramid())
+def _tests() -> Iterator[artefacts.Problem]:
+    missing = list(artefacts.run_problems(os.environ.get("TESTS_SHARE", "")))
+    yield from missing
+    least = {} if missing else artefacts.LEAST
+    yield from artefacts.test_problems(artefacts.pyramid(), least)
 
 
-def _coverage() -> Iterator[str]:
+def _coverage() -> Iterator[artefacts.Problem]:
     yield from artefacts.coverage_problems(artefacts.read(artefacts.COVERAGE), packages(tracked()))
     yield from artefacts.mutation_problems(artefacts.read(artefacts.MUTANTS), PACKAGES)
 
 
-def _scans() -> Iterator[str]:
+def _scans() -> Iterator[artefacts.Problem]:
     return artefacts.scan_problems(artefacts.read(artefacts.SCANS), tuple(SCANS))
 
 
-GATES: Final[tuple[tuple[str, Callable[[], Iterable[str]]], ...]] = (
+GATES: Final[tuple[tuple[str, Callable[[], Iterable[artefacts.Problem]]], ...]] = (
     ("no template files", _templates),
     ("linting", lambda: lint_problems(ROOT)),
     ("build without warnings", _build),

@@ -57,7 +57,7 @@ def gathered(version: str) -> Evidence:
         coverage=artefacts.read(artefacts.COVERAGE),
         mutants=artefacts.read(artefacts.MUTANTS),
         scans=artefacts.read(artefacts.SCANS),
-        benchmarks=artefacts.read(BENCHMARKS),
+        benchmarks=json.loads(BENCHMARKS.read_text()) if BENCHMARKS.is_file() else None,
         drills=json.loads(runs[-1]) if runs else None,
         review=reviews.get(version),
     )

@@ -1,5 +1,6 @@
 """The mutants of a package, by the operators of cosmic-ray, and draws of them."""
 
+import itertools
 import random
 import re
 import subprocess
@@ -93,7 +94,7 @@ def changed_lines(base: str) -> dict[str, set[int]]:
 
 
 def draw(names: Sequence[str], count: int, seed: int, base: str) -> list[Mutant]:
-    """Draw the same number from each package, less where it has no more.
+    """Draw from each package in turn, and pass over those that have no more.
 
     Mutants that are listed as equivalent are left out; with a base, so are lines that are the same
     there.
@@ -102,11 +103,12 @@ def draw(names: Sequence[str], count: int, seed: int, base: str) -> list[Mutant]
         (row["file"], row["change"]) for row in tomllib.loads(EQUIVALENT.read_text())["equivalent"]
     }
     lines = changed_lines(base) if base else None
-    chosen: list[Mutant] = []
-    for place, name in enumerate(names):
-        share = count * (place + 1) // len(names) - count * place // len(names)
+
+    def shuffled(name: str) -> Iterator[Mutant]:
         every = [m for m in mutants_of(name) if lines is None or m.line in lines.get(m.file, ())]
         random.Random(f"{seed}-{name}").shuffle(every)
-        fit = (each for each in every if (each.file, each.shown()) not in equivalent)
-        chosen += [each for _, each in zip(range(share), fit, strict=False)]
-    return chosen
+        return (each for each in every if (each.file, each.shown()) not in equivalent)
+
+    turns = itertools.zip_longest(*map(shuffled, names))
+    drawn = (each for turn in turns for each in turn if each is not None)
+    return sorted(itertools.islice(drawn, count), key=lambda each: names.index(each.package))

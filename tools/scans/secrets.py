@@ -12,8 +12,12 @@ from detect_secrets.settings import default_settings
 
 from tools.scans.findings import ACCEPTED, ROOT, Finding, Result
 
-# Generated, or hashes by design: locks, and the table of accepted findings itself.
-SKIPPED: Final = ("gen/", "requirements", "tests/golden/", "tests/data-requirements.lock")
+# Generated, or hashes by design: locks, figures with the commit that was measured, and the table of
+# accepted findings itself.
+SKIPPED: Final = (
+    *("gen/", "requirements", "tests/golden/", "tests/data-requirements.lock"),
+    *("benchmarks/results/", "libs/flowmesh/cli/operations/costs.json"),
+)
 SKIPPED_NAMES: Final = {"package-lock.json", "go.sum", "Cargo.lock", "requirements.lock"}
 # Pictures, fonts and archives are not text.
 BINARY: Final = {".png", ".woff2", ".gz", ".jar", ".ico", ".zip", ".bin"}
