@@ -91,10 +91,10 @@ async def finished(cells: Cells, *words: str) -> tuple[int | None, str, str]:
 
 
 @asynccontextmanager
-async def three_cells(folder: Path) -> AsyncIterator[Cells]:
-    """Run the three cells."""
+async def three_cells(folder: Path, **environment: str) -> AsyncIterator[Cells]:
+    """Run the three cells; `environment` is that of the control cell."""
     async with AsyncExitStack() as stack:
-        control = Suite(folder / "us0", environment=settings_of(0, ""))
+        control = Suite(folder / "us0", environment=settings_of(0, "") | environment)
         suites = [await stack.enter_async_context(control)]
         directory = str(control.about["directory"])
         others = [
