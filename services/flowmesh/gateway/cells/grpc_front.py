@@ -45,6 +45,8 @@ _UNCHANGING = frozenset(
 HOME_CHECK_S = 1.0
 """Time between two looks at the home of the project of a stream that is served here."""
 
+# An agent is one of the fleet that has started it, also while its project moves.
+_OF_THIS_CELL = frozenset({"AgentService.Attend"})
 LAST_ANSWERS_S = 1.0
 """Time for the answers of what a stream has sent before its project has another home."""
 
@@ -59,7 +61,7 @@ class GrpcFront:
     def around(self, method: Method, serve: Behaviour) -> Behaviour:
         """Return what serves the calls of a method from a socket."""
         rule = rule_of(method.path)
-        if rule is None or rule.is_for_services:
+        if rule is None or rule.is_for_services or rule.method in _OF_THIS_CELL:
             return serve
         aim = _Aim(method.path, rule)
         if method.response_streaming:
