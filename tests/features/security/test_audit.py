@@ -32,6 +32,7 @@ from tests.features.security.audited import COMPANY, WAIT_S, Audited, audited_me
 from tests.features.security.audited_identity import (
     change_encryption,
     change_providers,
+    change_secrets,
     change_tenants,
     log_in_by_loopback,
 )
@@ -327,12 +328,7 @@ async def _contents(audited: Audited, project: str) -> None:
     quota = quota_service_pb2.Quota(running_executions=1_000)
     await call(owner, "QuotaService.SetQuota", project_id=project, quota=quota)
     await call(owner, "PlanService.SetPlan", company_id="co_default", plan={"name": "team"})
-    await call(owner, "SecretService.PutSecret", name="token", value=b"canary", **NAMESPACE)
-    opened = await call(owner, "SecretService.PrepareSecretImport", **NAMESPACE)
-    to = {"import_id": opened.import_id, **NAMESPACE}
-    page = await call(owner, "SecretService.ExportSecrets", public_key=opened.public_key, **to)
-    await call(owner, "SecretService.ImportSecrets", sealed=page.sealed, **to)
-    await call(owner, "SecretService.DeleteSecret", name="token", **NAMESPACE)
+    await change_secrets(owner, NAMESPACE["namespace"])
     file = {"project_id": project, "path": "a.txt"}
     await call(owner, "FileService.PutFile", data=b"text", **file)
     await call(owner, "FileService.DeleteFile", **file)
