@@ -441,6 +441,34 @@ pub struct PluginApp {
     pub app: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CheckPluginUpgradeRequest {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub plugin: ::prost::alloc::string::String,
+    /// Of all projects, in place of the namespace.
+    #[prost(bool, tag = "3")]
+    pub all_projects: bool,
+    /// JSON Schema of the configuration of a module, as JSON.
+    #[prost(string, tag = "4")]
+    pub config_schema: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CheckPluginUpgradeResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub misfits: ::prost::alloc::vec::Vec<PluginMisfit>,
+}
+/// An application that a version of a plugin does not fit.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PluginMisfit {
+    #[prost(string, tag = "1")]
+    pub namespace: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub app: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub problem: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReadAppLogRequest {
     #[prost(string, tag = "1")]
     pub namespace: ::prost::alloc::string::String,
@@ -937,7 +965,7 @@ pub mod app_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Returns the applications whose serving release has modules of a plugin.
+        /// Returns the applications with modules of a plugin in a release that serves, or is to serve.
         pub async fn list_apps_of_plugin(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAppsOfPluginRequest>,
@@ -963,6 +991,38 @@ pub mod app_service_client {
                     GrpcMethod::new(
                         "flowmesh.api.apphost.v1.AppService",
                         "ListAppsOfPlugin",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Checks the documents of these releases with the schema of a further version of the plugin.
+        ///
+        ///   RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
+        pub async fn check_plugin_upgrade(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CheckPluginUpgradeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CheckPluginUpgradeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/flowmesh.api.apphost.v1.AppService/CheckPluginUpgrade",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "flowmesh.api.apphost.v1.AppService",
+                        "CheckPluginUpgrade",
                     ),
                 );
             self.inner.unary(req, path, codec).await

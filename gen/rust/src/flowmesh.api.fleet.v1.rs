@@ -1578,6 +1578,9 @@ pub struct GetPluginFunctionRequest {
     /// The digest of the modules that the caller has; empty is none.
     #[prost(string, tag = "4")]
     pub digest: ::prost::alloc::string::String,
+    /// The caller has noted that it is to use the plugin: one that is being removed is not found.
+    #[prost(bool, tag = "5")]
+    pub new_use: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetPluginFunctionResponse {
@@ -1596,6 +1599,9 @@ pub struct GetPluginFunctionResponse {
     /// Set if the kind is `module-type`.
     #[prost(message, optional, tag = "4")]
     pub module_type: ::core::option::Option<PluginModuleType>,
+    /// The configuration that the function gets as its last argument, as JSON; `null` without one.
+    #[prost(string, tag = "5")]
+    pub settings: ::prost::alloc::string::String,
 }
 /// A type of modules of applications.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from flowmesh.api.fleet.v1 import plugin_service_pb2 as pb
 from flowmesh.contract.json_value import Json
 from flowmesh.plugins import limits
@@ -19,7 +21,7 @@ class PluginFunctions:
 
     def __init__(self, kind: Kind, plugins: "PluginServiceAsyncStub", sandbox: Sandbox) -> None:
         self._kind, self._plugins, self._sandbox = kind, plugins, sandbox
-        self._kept = OrderedDict[tuple[str, str], tuple[str, Function]]()
+        self._kept = OrderedDict[tuple[str, str], tuple[str, dict[str, str]]]()
 
     async def call(self, namespace: str, plugin: str, value: Json, timeout_ms: int) -> Json:
         """Return the result of a function. Raises SandboxFailure and FlowmeshError."""
@@ -29,16 +31,16 @@ class PluginFunctions:
     async def function(self, namespace: str, plugin: str) -> Function:
         """Return a function. Raises PLUGIN_NOT_FOUND."""
         key = (namespace, plugin)
-        digest, kept = self._kept.get(key, ("", None))
+        digest, modules = self._kept.get(key, ("", {}))
         found = await self._plugins.GetPluginFunction(
             pb.GetPluginFunctionRequest(
                 namespace=namespace, name=plugin, kind=self._kind, digest=digest
             )
         )
-        if kept is None or found.digest != digest:
-            kept = Function(found.handler, dict(found.modules))
-        self._kept[key] = found.digest, kept
+        if found.digest != digest:
+            modules = dict(found.modules)
+        self._kept[key] = found.digest, modules
         self._kept.move_to_end(key)
         if len(self._kept) > limits.KEPT_MAX:
             self._kept.popitem(last=False)
-        return kept
+        return Function(found.handler, modules, msgspec.json.decode(found.settings or "null"))

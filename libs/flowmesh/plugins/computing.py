@@ -15,10 +15,15 @@ _CODE: Final = f"{IMPORTS}\nreturn function(*values)\n"
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function as `module:function`, and the modules of its wheel by path."""
+    """A function as `module:function`, and the modules of its wheel by path.
+
+    `settings` are the configuration of its plugin, which it gets as its last argument; None of a
+    plugin without one.
+    """
 
     handler: str
     modules: Mapping[str, str]
+    settings: Json = None
 
 
 async def computed(
@@ -31,7 +36,7 @@ async def computed(
     variables: dict[str, Json] = {
         "modules": dict(function.modules),
         "handler": function.handler,
-        "values": list(values),
+        "values": list(values if function.settings is None else (*values, function.settings)),
     }
     outcome = await run_python(
         sandbox, _CODE, variables, Limits(), min(timeout_ms, limits.COMPUTE_TIMEOUT_MS)

@@ -118,6 +118,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     configuration: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object"})
 
     @property
+    def has_configuration(self) -> bool:
+        """True if an installation chooses values."""
+        return self.configuration != {"type": "object"}
+
+    @property
     def package(self) -> str:
         """The only package of the plugin."""
         return self.name.replace("-", "_")
@@ -197,13 +202,16 @@ def _check_parts(found: Manifest) -> None:
         "permissions.connect": bool(asked.connect),
         "permissions.secrets": bool(asked.secrets),
         "permissions.read": bool(asked.read),
+        "configuration": found.has_configuration,
     }
     needed, admitted = _PARTS[found.kind]
     for name, present in parts.items():
         if name in needed and not present:
             raise invalid(f"manifest.{name}", f"a plugin of the kind {found.kind} has it")
         if present and name not in (*needed, *admitted):
-            raise invalid(f"manifest.{name}", f"a plugin of the kind {found.kind} has none")
+            kinds = [kind for kind, (its, other) in _PARTS.items() if name in (*its, *other)]
+            text = f"a plugin of the kind {found.kind} has none, only {', '.join(kinds)}"
+            raise invalid(f"manifest.{name}", text)
     if len(found.tasks) > limits.TASKS_MAX:
         raise invalid("manifest.tasks", f"a plugin has 1 to {limits.TASKS_MAX} task types")
     if found.panel and found.panel.page.partition("/")[0] != found.package:
@@ -211,14 +219,15 @@ def _check_parts(found: Manifest) -> None:
 
 
 # The parts that a manifest of each kind has, and those that it may have.
-_OF_AGENTS = ("self_test", "libraries", "permissions.connect", "permissions.secrets")
+_COMPUTES = ("self_test", "configuration")
+_OF_AGENTS = (*_COMPUTES, "libraries", "permissions.connect", "permissions.secrets")
 _PARTS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "task": (("tasks",), _OF_AGENTS),
     "connector": (("tasks", "connection"), _OF_AGENTS),
-    "module-type": (("module",), ("self_test", "permissions.connect")),
-    "format": (("format",), ("self_test",)),
-    "transform": (("transform",), ("self_test",)),
-    "login": (("login",), ("self_test",)),
+    "module-type": (("module",), (*_COMPUTES, "permissions.connect")),
+    "format": (("format",), _COMPUTES),
+    "transform": (("transform",), _COMPUTES),
+    "login": (("login",), _COMPUTES),
     "panel": (("panel",), ("permissions.read",)),
 }
 

@@ -194,7 +194,8 @@ class Apps:
 
     async def of_plugin(self, plugin: str, namespace: str) -> list[Key]:
         """Return the applications that use a plugin; without a namespace, those of all."""
-        return await self._store.apps_of_plugin(plugin, namespace)
+        uses = await self._store.uses_of_plugin(plugin, namespace)
+        return list(dict.fromkeys(key for key, _ in uses))
 
     async def releases(self, key: Key) -> list[ReleaseRow]:
         await self.app(key)

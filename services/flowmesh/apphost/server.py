@@ -19,6 +19,7 @@ from flowmesh.apphost.messages import (
 from flowmesh.apphost.moves import AppMoves, Import
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.host import HostLoop
+from flowmesh.apphost.running.upgrades import Upgrades
 from flowmesh.apphost.storage.records import AppRow, Key
 from flowmesh.apps.observing.logs import LEVELS
 from flowmesh.errors import Invalid
@@ -30,8 +31,17 @@ Context = Any
 class AppServer(app_service_pb2_grpc.AppServiceServicer):
     """Turns messages into calls; decides nothing."""
 
-    def __init__(self, *, apps: Apps, host: HostLoop, checks: Checks, moves: AppMoves) -> None:
+    def __init__(
+        self,
+        *,
+        apps: Apps,
+        host: HostLoop,
+        checks: Checks,
+        moves: AppMoves,
+        upgrades: Upgrades,
+    ) -> None:
         self._apps, self._host, self._checks, self._moves = apps, host, checks, moves
+        self._upgrades = upgrades
 
     async def DeployApp(
         self, request: pb.DeployAppRequest, context: Context
@@ -114,6 +124,19 @@ class AppServer(app_service_pb2_grpc.AppServiceServicer):
         found = await self._apps.of_plugin(valid_id(request.plugin, "plugin"), namespace)
         return pb.ListAppsOfPluginResponse(
             apps=[pb.PluginApp(namespace=namespace, app=app) for namespace, app in found]
+        )
+
+    async def CheckPluginUpgrade(
+        self, request: pb.CheckPluginUpgradeRequest, context: Context
+    ) -> pb.CheckPluginUpgradeResponse:
+        namespace = "" if request.all_projects else namespace_of(request)
+        plugin = valid_id(request.plugin, "plugin")
+        found = self._upgrades.misfits(plugin, namespace, request.config_schema)
+        return pb.CheckPluginUpgradeResponse(
+            misfits=[
+                pb.PluginMisfit(namespace=namespace, app=app, problem=problem)
+                async for (namespace, app), problem in found
+            ]
         )
 
     async def ReadAppLog(

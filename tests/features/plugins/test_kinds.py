@@ -22,6 +22,22 @@ self_test = "echo.tasks:test"
 [transform]
 function = "echo.tasks:echo"
 """
+SETTINGS = """
+name = "{name}"
+version = "1.0.0"
+kind = "{kind}"
+summary = "Return the settings."
+[{kind}]
+{key} = "{name}.tasks:shown"
+[configuration]
+type = "object"
+additionalProperties = false
+properties.text = {{type = "string", default = "none"}}
+"""
+SHOWN = """
+def shown(value, settings):
+    return {"given": value, **settings}
+"""
 IBAN = {"iban": "GB82 WEST 1234 5698 7654 32"}
 TABLE = """workflow;step;task;after;note
 delivery;pack;noop;;
@@ -53,6 +69,9 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]
             "broken",
         )
     )
+    for name, kind, key in (("shown", "transform", "function"), ("lines", "format", "reader")):
+        manifest = SETTINGS.format(name=name, kind=kind, key=key)
+        market.publish(market.project(name, manifest, SHOWN, name))
     environment = {
         **market.environment,
         "FLOWMESH_SECRET_REDIS_PASSWORD": PASSWORD,
@@ -130,6 +149,25 @@ async def test_a_format_that_fails_its_self_test_is_not_installed(shelf: Shelf) 
     assert "broken 1.0.0 failed its self-test: " in refused.json["error"]["message"]
     assert "no such grammar" in refused.json["error"]["message"]
     assert (await shelf.call("GET", "plugins")).json["plugins"] == []
+
+
+@pytest.mark.feature("S1-193")
+async def test_functions_get_the_configuration_of_their_plugin(shelf: Shelf) -> None:
+    """With its defaults, and another one from the next call on; unknown values are refused."""
+    await shelf.installed("shown", {})
+    ran = await shelf.run_task("show", calls("shown"), {"number": 1})
+    assert ran["outputs"]["do"] == {"given": {"number": 1}, "text": "none"}, ran
+    changed = {"configuration": {"text": "some"}}
+    answer = await shelf.call("POST", "plugins/shown:configure", changed)
+    assert answer.status == 202, answer.text
+    ran = await shelf.run_task("show", calls("shown"), {"number": 2})
+    assert ran["outputs"]["do"] == {"given": {"number": 2}, "text": "some"}, ran
+    wrong = {"configuration": {"other": "some"}}
+    refused = await shelf.call("POST", "plugins/shown:configure", wrong)
+    assert (refused.status, refused.json["error"]["reason"]) == (400, "PLUGIN_INVALID")
+    await shelf.installed("lines", {"text": "read"})
+    answer = await shelf.call("POST", "plugins/lines:read", {"text": "a"})
+    assert answer.json["documents"] == [{"given": "a", "text": "read"}], answer.text
 
 
 def calls(plugin: str) -> dict[str, Any]:

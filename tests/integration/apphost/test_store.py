@@ -38,8 +38,10 @@ def release_of(name: str) -> NewRelease:
     )
 
 
-async def serve(store: AppStore, release: int) -> None:
-    await store.take_over(KEY, release, addresses={}, pid=1, restarts=0, warnings=[], plugins=[])
+async def serve(store: AppStore, release: int, *plugins: str) -> None:
+    await store.take_over(
+        KEY, release, addresses={}, pid=1, restarts=0, warnings=[], plugins=plugins
+    )
 
 
 async def test_concurrent_releases_have_numbers_of_their_own(store: AppStore) -> None:
@@ -127,3 +129,32 @@ async def test_a_cancelled_change_of_the_leader_keeps_no_connection(database: st
             await asyncio.gather(task, return_exceptions=True)
             assert pool.get_size() == pool.get_idle_size()
         assert await Leadership(pool).held()
+
+
+async def test_a_release_that_is_to_serve_uses_its_plugins(store: AppStore) -> None:
+    """Until it is refused; one that serves uses those that it was built with only."""
+
+    async def uses() -> list[tuple[str, int]]:
+        return [
+            (plugin, release)
+            for plugin in ("a", "b", "c")
+            for _, release in await store.uses_of_plugin(plugin)
+        ]
+
+    first = await store.add_release(KEY, release_of("one"))
+    assert first
+    assert await store.note_plugins(KEY, first, ["a", "b"]) == {"a", "b"}
+    assert await store.note_plugins(KEY, first, ["a", "b"]) == frozenset()
+    await serve(store, first, "a")
+    assert await uses() == [("a", 1)]
+    second = await store.add_release(KEY, release_of("two"))
+    assert second
+    await store.note_plugins(KEY, second, ["a", "c"])
+    assert await uses() == [("a", 1), ("a", 2), ("c", 2)]
+    await store.refuse(KEY, second, "it does not fit")
+    assert await uses() == [("a", 1)]
+    third = await store.add_release(KEY, release_of("three"))
+    assert third
+    await store.note_plugins(KEY, third, ["c"])
+    await serve(store, third, "c")
+    assert await uses() == [("c", 3)]

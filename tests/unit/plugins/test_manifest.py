@@ -34,7 +34,12 @@ CONTENT: dict[str, Any] = {
     },
 }
 PANEL = {"title": "Mail", "page": "mail/page.html", "places": ["execution"]}
-OWN = {"kind": "panel", "tasks": {}, "permissions": {"read": ["history"]}}
+OWN: dict[str, Any] = {
+    "kind": "panel",
+    "tasks": {},
+    "permissions": {"read": ["history"]},
+    "configuration": {"type": "object"},
+}
 
 
 def manifest(**changes: Any) -> Manifest:
@@ -99,6 +104,11 @@ def test_a_version_out_of_its_range_is_refused(bounds: str) -> None:
         ({"name": "m" * (limits.NAME_CHARACTERS_MAX + 1)}, "name"),
         ({"tasks": {f"mail.{n}": "mail:send" for n in range(limits.TASKS_MAX + 1)}}, "tasks"),
         ({"permissions": {"secrets": ["a"] * (limits.PERMISSIONS_MAX + 1)}}, "permissions"),
+        (
+            OWN | {"panel": PANEL, "configuration": {"type": "object", "properties": {}}},
+            "manifest.configuration: a plugin of the kind panel has none, only task, connector,"
+            " module-type, format, transform, login",
+        ),
         ({"configuration": {"type": "nothing"}}, "manifest.configuration"),
         ({"configuration": {"$ref": "http://elsewhere.example/x"}}, "another document"),
     ],

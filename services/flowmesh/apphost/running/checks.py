@@ -11,6 +11,7 @@ from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.module_types import ModuleTypes
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.storage.records import Content, Key
+from flowmesh.apps.components.plugins import PluginType
 from flowmesh.apps.release_process.conversation import Begin, Placed
 from flowmesh.errors import Overloaded, WrongState
 
@@ -34,23 +35,31 @@ class Checks:
         """Remove the folders that a killed host has left."""
         await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
 
-    async def check(self, key: Key, content: Content) -> Sequence[Placed]:
-        """Return the findings of a document with its files and environment."""
+    async def check(
+        self, key: Key, content: Content, others: Mapping[str, PluginType] | None = None
+    ) -> Sequence[Placed]:
+        """Return the findings of a document with its files and environment.
+
+        `others` are module types of plugins in place of the installed ones.
+        """
         if self._waiting >= limits.CHECKS_WAITING:
             text = "too many documents are being checked"
             raise Overloaded("OVERLOADED", text, retry_after_ms=RETRY_AFTER_MS)
         self._waiting += 1
         try:
             async with self._slots:
-                return await self._checked(key, content)
+                return await self._checked(key, content, others or {})
         finally:
             self._waiting -= 1
 
-    async def _checked(self, key: Key, content: Content) -> Sequence[Placed]:
+    async def _checked(
+        self, key: Key, content: Content, others: Mapping[str, PluginType]
+    ) -> Sequence[Placed]:
         folders = Folders(self._root / secrets.token_hex(8))
         writing = asyncio.create_task(asyncio.to_thread(self._written, folders, content))
         try:
-            return await self._answer(key, await asyncio.shield(writing), folders, content)
+            document = await asyncio.shield(writing)
+            return await self._answer(key, document, folders, content, others)
         finally:
             # The thread of a cancelled call still writes.
             await asyncio.wait([writing])
@@ -61,7 +70,12 @@ class Checks:
         return folders.write(1, content)
 
     async def _answer(
-        self, key: Key, document: Path, folders: Folders, content: Content
+        self,
+        key: Key,
+        document: Path,
+        folders: Folders,
+        content: Content,
+        others: Mapping[str, PluginType],
     ) -> Sequence[Placed]:
         process = await self._strangers.spawn(folders, document, lambda _line: None)
         try:
@@ -78,7 +92,7 @@ class Checks:
                         egress_allow=self._strangers.allowed,
                         suite=await self._suite(key),
                         hidden=sorted(content.kept),
-                        plugins=await self._module_types.of(key, content),
+                        plugins={**await self._module_types.of(key, content), **others},
                         check=True,
                     )
                 )

@@ -76,17 +76,24 @@ insert into ports (namespace, app, server, port)
 select :namespace, :app, server, port
 from unnest(:servers::text[], :ports::int[]) as p (server, port);
 
--- name: free-plugins(namespace, app)!
-delete from plugins where namespace = :namespace and app = :app;
+-- name: note-plugins(namespace, app, release, plugins)
+insert into plugins (namespace, app, release, plugin)
+select :namespace, :app, :release, unnest(:plugins::text[])
+on conflict do nothing
+returning plugin;
 
--- name: use-plugins(namespace, app, plugins)!
-insert into plugins (namespace, app, plugin)
-select :namespace, :app, unnest(:plugins::text[]);
+-- name: free-plugins(namespace, app, release)!
+delete from plugins where namespace = :namespace and app = :app and release = :release;
 
--- name: apps-of-plugin(plugin, namespace)
-select namespace, app from plugins
+-- name: use-plugins(namespace, app, release, plugins)!
+-- Those of the release that serves, in place of all that are noted.
+delete from plugins where namespace = :namespace and app = :app
+    and not (release = :release and plugin = any(:plugins::text[]));
+
+-- name: uses-of-plugin(plugin, namespace)
+select namespace, app, release from plugins
 where plugin = :plugin and (:namespace = '' or namespace = :namespace)
-order by namespace, app;
+order by namespace, app, release;
 
 -- name: set-state(namespace, app, state, problem, addresses, pid, restarts)!
 update apps set state = :state, problem = :problem, addresses = :addresses, pid = :pid,

@@ -1,6 +1,6 @@
 """Applications and releases in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -47,10 +47,22 @@ class AppStore:
         """Return the applications of all namespaces, with those that are being deleted."""
         return [AppRow.of(row) async for row in self._sql.all_apps(self._pool)]
 
-    async def apps_of_plugin(self, plugin: str, namespace: str = "") -> list[Key]:
-        """Return the applications that use a plugin; without a namespace, those of all."""
-        rows = self._sql.apps_of_plugin(self._pool, plugin=plugin, namespace=namespace)
-        return [(row["namespace"], row["app"]) async for row in rows]
+    async def uses_of_plugin(self, plugin: str, namespace: str = "") -> list[tuple[Key, int]]:
+        """Return the applications that use a plugin, each with the release that does.
+
+        It serves, or is to serve. Without a namespace, those of all.
+        """
+        rows = self._sql.uses_of_plugin(self._pool, plugin=plugin, namespace=namespace)
+        return [((row["namespace"], row["app"]), row["release"]) async for row in rows]
+
+    async def note_plugins(
+        self, key: Key, release: int, plugins: Collection[str]
+    ) -> frozenset[str]:
+        """Note that a release is to use plugins; return those that were not noted before."""
+        rows = self._sql.note_plugins(
+            self._pool, namespace=key[0], app=key[1], release=release, plugins=list(plugins)
+        )
+        return frozenset([row["plugin"] async for row in rows])
 
     async def release(self, key: Key, release: int) -> ReleaseRow | None:
         row = await self._sql.release(self._pool, namespace=key[0], app=key[1], release=release)
@@ -178,8 +190,7 @@ class AppStore:
             await self._sql.free_ports(at, **of)
             ports = [int(each.rpartition(":")[2]) for each in addresses.values()]
             await self._sql.reserve_ports(at, **of, servers=list(addresses), ports=ports)
-            await self._sql.free_plugins(at, **of)
-            await self._sql.use_plugins(at, **of, plugins=list(plugins))
+            await self._sql.use_plugins(at, **of, release=release, plugins=list(plugins))
             running = pb.APP_STATE_RUNNING
             await self._set_state(at, of, running, problem, addresses, pid, restarts)
 
@@ -190,15 +201,16 @@ class AppStore:
         listed = [
             {"place": each.place, "message": each.message, "code": each.code} for each in findings
         ]
-        await self._sql.refuse(
-            self._pool,
-            namespace=key[0],
-            app=key[1],
-            release=release,
-            refused=pb.RELEASE_STATE_REFUSED,
-            problem=problem,
-            findings=orjson.dumps(listed).decode(),
-        )
+        async with self._changing(key) as (at, of):
+            await self._sql.refuse(
+                at,
+                **of,
+                release=release,
+                refused=pb.RELEASE_STATE_REFUSED,
+                problem=problem,
+                findings=orjson.dumps(listed).decode(),
+            )
+            await self._sql.free_plugins(at, **of, release=release)
 
     async def restore(self, key: Key, release: int) -> None:
         """Make an earlier release the serving one; its process is started next."""

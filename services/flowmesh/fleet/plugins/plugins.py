@@ -1,7 +1,7 @@
 """Plugins as callers search, install and change them; the fleet runs their agents."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -21,6 +21,7 @@ from flowmesh.fleet.storage.store import FleetStore
 from flowmesh.plugins.catalogue import Catalogue, Entry
 from flowmesh.plugins.manifest import (
     AGENTS,
+    Manifest,
     Permissions,
     check_runs_on,
     configured,
@@ -78,10 +79,15 @@ class Plugins:
         return specs.plugin_message(row, pinned=pinned)
 
     async def function(
-        self, namespace: str, name: str, kind: str, digest: str
+        self, namespace: str, name: str, kind: str, digest: str, *, new_use: bool
     ) -> pb.GetPluginFunctionResponse:
-        """Return the function of a plugin of a kind, with modules unless the digest is theirs."""
+        """Return the function of a plugin of a kind, with modules unless the digest is theirs.
+
+        For a new use, one that is being removed is not found.
+        """
         row = await self._of_kind(namespace, name, kind)
+        if new_use and await self._pins.is_being_removed(row.namespace, name):
+            raise NotFound("PLUGIN_NOT_FOUND", f"{name} is being removed")
         found = specs.function_in(row)
         is_known = digest == specs.digest_in(row)
         return pb.GetPluginFunctionResponse(
@@ -89,6 +95,7 @@ class Plugins:
             handler=found.handler,
             modules={} if is_known else found.modules,
             module_type=specs.module_type_in(row),
+            settings=msgspec.json.encode(found.settings).decode(),
         )
 
     async def page(self, namespace: str, name: str) -> str:
@@ -127,8 +134,13 @@ class Plugins:
             raise WrongState("PLUGIN_PINNED", text)
         entry = await self._catalogue.find(name, version)
         _check_place(namespace, entry)
+        _check_kind(row, entry)
         has = {*accepted, *specs.granted_in(row)}
         spec = await self._spec(entry, specs.configuration_in(row), has, row.replicas)
+        misfits = await self._usage.misfits(namespace, entry.manifest)
+        if misfits:
+            text = f"{name} {entry.manifest.version} does not fit {_listed(misfits)}"
+            raise WrongState("PLUGIN_IN_USE", text)
         return await self._apply(namespace, entry, spec)
 
     async def configure(
@@ -152,15 +164,24 @@ class Plugins:
     async def remove(self, namespace: str, name: str) -> None:
         """Remove a plugin that nothing uses."""
         row = await self._own(namespace, name)
-        users = await self._usage.of(namespace, specs.manifest_in(row))
-        if users:
-            named = ", ".join(users[:_NAMED_MAX])
-            more = f", and {len(users) - _NAMED_MAX} more" if len(users) > _NAMED_MAX else ""
-            noun = _USERS.get(specs.manifest_in(row).kind, "definition")
-            text = f"{name} is used by {counted(len(users), noun)}: {named}{more}"
-            raise WrongState("PLUGIN_IN_USE", text)
+        manifest = specs.manifest_in(row)
+        if not await self._pins.begin_removal(namespace, name, manifest.version):
+            raise WrongState("PLUGIN_IN_USE", f"{name} is being removed by another call")
+        try:
+            await self._check_unused(namespace, manifest)
+        except BaseException:
+            await self._pins.end_removal(namespace, name)
+            raise
         await self._fleet.delete(namespace, row.spec, _OWNER, stop_agents=True)
         await self._pins.remove(namespace, name)
+
+    async def _check_unused(self, namespace: str, manifest: Manifest) -> None:
+        """Raise PLUGIN_IN_USE with the users of a plugin."""
+        users = await self._usage.of(namespace, manifest)
+        if users:
+            used = counted(len(users), _USERS.get(manifest.kind, "definition"))
+            text = f"{manifest.name} is used by {used}: {_listed(users)}"
+            raise WrongState("PLUGIN_IN_USE", text)
 
     async def _found(self, namespace: str, name: str) -> SpecRow | None:
         """Return the plugin of a namespace, or else that of all projects."""
@@ -224,6 +245,21 @@ def _check_place(namespace: str, entry: Entry) -> None:
     if namespace == specs.EVERYWHERE and kind in AGENTS:
         text = f"{name} is of the kind {kind}: its processes and secrets are those of one project"
         raise WrongState("PLUGIN_SHARED", f"{text}; install it in each project that needs it")
+
+
+def _check_kind(row: SpecRow, entry: Entry) -> None:
+    """Raise PLUGIN_IN_USE for a version of another kind than the installed one."""
+    present, manifest = specs.manifest_in(row), entry.manifest
+    if manifest.kind != present.kind:
+        text = f"{manifest.name} {manifest.version} is of the kind {manifest.kind}"
+        installed = f"{present.version} of the kind {present.kind}, is installed"
+        raise WrongState("PLUGIN_IN_USE", f"{text}, and {installed}; remove it first")
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Return the first of a list, and the number of the others."""
+    more = len(texts) - _NAMED_MAX
+    return ", ".join(texts[:_NAMED_MAX]) + (f", and {more} more" if more > 0 else "")
 
 
 def _check_accepted(name: str, permissions: Permissions, accepted: Collection[str]) -> None:

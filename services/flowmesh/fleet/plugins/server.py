@@ -55,7 +55,7 @@ class PluginServer(plugin_service_pb2_grpc.PluginServiceServicer):
     ) -> pb.GetPluginFunctionResponse:
         name = valid_id(request.name, "name")
         return await self._plugins.function(
-            namespace_of(request), name, request.kind, request.digest
+            namespace_of(request), name, request.kind, request.digest, new_use=request.new_use
         )
 
     async def ReadText(self, request: pb.ReadTextRequest, context: Context) -> pb.ReadTextResponse:

@@ -112,7 +112,10 @@ def digest_in(row: SpecRow) -> str:
 
 def function_in(row: SpecRow) -> Function:
     """Return the function of an installed plugin that runs in a confined process."""
-    return Function(manifest_in(row).computes, modules_in(row))
+    manifest = manifest_in(row)
+    has_settings = manifest.has_configuration and manifest.module is None
+    settings = msgspec.json.decode(configuration_in(row)) if has_settings else None
+    return Function(manifest.computes, modules_in(row), settings)
 
 
 def module_type_in(row: SpecRow) -> plugin_service_pb2.PluginModuleType | None:

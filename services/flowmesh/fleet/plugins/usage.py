@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from flowmesh.api.apphost.v1.app_service_pb2 import ListAppsOfPluginRequest
+from flowmesh.api.apphost.v1.app_service_pb2 import (
+    CheckPluginUpgradeRequest,
+    ListAppsOfPluginRequest,
+    PluginApp,
+    PluginMisfit,
+)
 from flowmesh.api.definition.v1 import definition_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2 as pb
 from flowmesh.api.identity.v1.provider_service_pb2 import ListProvidersOfPluginRequest
@@ -20,6 +25,9 @@ if TYPE_CHECKING:
     from flowmesh.api.identity.v1.provider_service_pb2_grpc import ProviderServiceAsyncStub
 
 _PAGE: Final = 1_000
+UPGRADE_S: Final = 60.0
+"""For the checks of all applications that use a plugin; each takes about a second."""
+
 # Members that hold a task type or a function in the formats of definitions.
 _MEMBERS: Final = frozenset({"type", "action", "taskType", "task_type", "call", "function"})
 LABELS: Final = {"format": "flowmesh.io/format", "panel": "flowmesh.io/panel"}
@@ -58,16 +66,27 @@ class Usage:
             for found in await self._of(each, uses)
         ]
 
+    async def misfits(self, namespace: str, manifest: Manifest) -> list[str]:
+        """Return the applications that a version of a plugin does not fit, with the reason."""
+        if not manifest.module:
+            return []
+        shared = namespace == EVERYWHERE
+        request = CheckPluginUpgradeRequest(
+            namespace="" if shared else namespace,
+            plugin=manifest.name,
+            all_projects=shared,
+            config_schema=msgspec.json.encode(manifest.module.config).decode(),
+        )
+        found = (await self._apps.CheckPluginUpgrade(request, timeout=UPGRADE_S)).misfits
+        return [f"{_application(each, shared)} ({each.problem})" for each in found]
+
     async def _applications(self, namespace: str, plugin: str) -> list[str]:
         shared = namespace == EVERYWHERE
         request = ListAppsOfPluginRequest(
             namespace="" if shared else namespace, plugin=plugin, all_projects=shared
         )
         found = (await self._apps.ListAppsOfPlugin(request)).apps
-        return [
-            f"application {each.app} of {each.namespace}" if shared else f"application {each.app}"
-            for each in found
-        ]
+        return [_application(each, shared) for each in found]
 
     async def _of(self, namespace: str, uses: Uses) -> list[str]:
         tasks = [each async for each in self._tasks(namespace, uses)]
@@ -104,6 +123,10 @@ class Usage:
             token = answer.next_page_token
             if not token:
                 return
+
+
+def _application(found: PluginApp | PluginMisfit, shared: bool) -> str:
+    return f"application {found.app} of {found.namespace}" if shared else f"application {found.app}"
 
 
 def _uses(manifest: Manifest) -> Uses:

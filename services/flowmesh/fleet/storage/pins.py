@@ -29,5 +29,21 @@ class PinStore:
     async def pin(self, namespace: str, plugin: str, *, pinned: bool) -> None:
         await self._sql.pin_plugin(self._pool, namespace=namespace, plugin=plugin, pinned=pinned)
 
+    async def begin_removal(self, namespace: str, plugin: str, version: str) -> bool:
+        """Let nothing begin to use a plugin; return False if another call removes it."""
+        begun = await self._sql.begin_removal(
+            self._pool, namespace=namespace, plugin=plugin, version=version
+        )
+        return bool(begun)
+
+    async def end_removal(self, namespace: str, plugin: str) -> None:
+        """Admit uses of a plugin again, which is not removed."""
+        await self._sql.end_removal(self._pool, namespace=namespace, plugin=plugin)
+
+    async def is_being_removed(self, namespace: str, plugin: str) -> bool:
+        return bool(
+            await self._sql.is_being_removed(self._pool, namespace=namespace, plugin=plugin)
+        )
+
     async def remove(self, namespace: str, plugin: str) -> None:
         await self._sql.remove_plugin(self._pool, namespace=namespace, plugin=plugin)

@@ -1620,6 +1620,181 @@ func (x *PluginApp) GetApp() string {
 	return ""
 }
 
+type CheckPluginUpgradeRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	Plugin    string                 `protobuf:"bytes,2,opt,name=plugin,proto3" json:"plugin,omitempty"`
+	// Of all projects, in place of the namespace.
+	AllProjects bool `protobuf:"varint,3,opt,name=all_projects,json=allProjects,proto3" json:"all_projects,omitempty"`
+	// JSON Schema of the configuration of a module, as JSON.
+	ConfigSchema  string `protobuf:"bytes,4,opt,name=config_schema,json=configSchema,proto3" json:"config_schema,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPluginUpgradeRequest) Reset() {
+	*x = CheckPluginUpgradeRequest{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPluginUpgradeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPluginUpgradeRequest) ProtoMessage() {}
+
+func (x *CheckPluginUpgradeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPluginUpgradeRequest.ProtoReflect.Descriptor instead.
+func (*CheckPluginUpgradeRequest) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CheckPluginUpgradeRequest) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *CheckPluginUpgradeRequest) GetPlugin() string {
+	if x != nil {
+		return x.Plugin
+	}
+	return ""
+}
+
+func (x *CheckPluginUpgradeRequest) GetAllProjects() bool {
+	if x != nil {
+		return x.AllProjects
+	}
+	return false
+}
+
+func (x *CheckPluginUpgradeRequest) GetConfigSchema() string {
+	if x != nil {
+		return x.ConfigSchema
+	}
+	return ""
+}
+
+type CheckPluginUpgradeResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Misfits       []*PluginMisfit        `protobuf:"bytes,1,rep,name=misfits,proto3" json:"misfits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckPluginUpgradeResponse) Reset() {
+	*x = CheckPluginUpgradeResponse{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckPluginUpgradeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckPluginUpgradeResponse) ProtoMessage() {}
+
+func (x *CheckPluginUpgradeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckPluginUpgradeResponse.ProtoReflect.Descriptor instead.
+func (*CheckPluginUpgradeResponse) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CheckPluginUpgradeResponse) GetMisfits() []*PluginMisfit {
+	if x != nil {
+		return x.Misfits
+	}
+	return nil
+}
+
+// An application that a version of a plugin does not fit.
+type PluginMisfit struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Namespace     string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
+	App           string                 `protobuf:"bytes,2,opt,name=app,proto3" json:"app,omitempty"`
+	Problem       string                 `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PluginMisfit) Reset() {
+	*x = PluginMisfit{}
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PluginMisfit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PluginMisfit) ProtoMessage() {}
+
+func (x *PluginMisfit) ProtoReflect() protoreflect.Message {
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PluginMisfit.ProtoReflect.Descriptor instead.
+func (*PluginMisfit) Descriptor() ([]byte, []int) {
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *PluginMisfit) GetNamespace() string {
+	if x != nil {
+		return x.Namespace
+	}
+	return ""
+}
+
+func (x *PluginMisfit) GetApp() string {
+	if x != nil {
+		return x.App
+	}
+	return ""
+}
+
+func (x *PluginMisfit) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
 type ReadAppLogRequest struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -1638,7 +1813,7 @@ type ReadAppLogRequest struct {
 
 func (x *ReadAppLogRequest) Reset() {
 	*x = ReadAppLogRequest{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[30]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +1825,7 @@ func (x *ReadAppLogRequest) String() string {
 func (*ReadAppLogRequest) ProtoMessage() {}
 
 func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[30]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +1838,7 @@ func (x *ReadAppLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogRequest.ProtoReflect.Descriptor instead.
 func (*ReadAppLogRequest) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{30}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *ReadAppLogRequest) GetNamespace() string {
@@ -1717,7 +1892,7 @@ type ReadAppLogResponse struct {
 
 func (x *ReadAppLogResponse) Reset() {
 	*x = ReadAppLogResponse{}
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +1904,7 @@ func (x *ReadAppLogResponse) String() string {
 func (*ReadAppLogResponse) ProtoMessage() {}
 
 func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[31]
+	mi := &file_flowmesh_api_apphost_v1_app_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +1917,7 @@ func (x *ReadAppLogResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAppLogResponse.ProtoReflect.Descriptor instead.
 func (*ReadAppLogResponse) Descriptor() ([]byte, []int) {
-	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{31}
+	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ReadAppLogResponse) GetRecords() []*LogRecord {
@@ -1859,7 +2034,18 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x04apps\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.PluginAppR\x04apps\";\n" +
 	"\tPluginApp\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
-	"\x03app\x18\x02 \x01(\tR\x03app\"\xa1\x01\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\"\x99\x01\n" +
+	"\x19CheckPluginUpgradeRequest\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
+	"\x06plugin\x18\x02 \x01(\tR\x06plugin\x12!\n" +
+	"\fall_projects\x18\x03 \x01(\bR\vallProjects\x12#\n" +
+	"\rconfig_schema\x18\x04 \x01(\tR\fconfigSchema\"]\n" +
+	"\x1aCheckPluginUpgradeResponse\x12?\n" +
+	"\amisfits\x18\x01 \x03(\v2%.flowmesh.api.apphost.v1.PluginMisfitR\amisfits\"X\n" +
+	"\fPluginMisfit\x12\x1c\n" +
+	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x10\n" +
+	"\x03app\x18\x02 \x01(\tR\x03app\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\"\xa1\x01\n" +
 	"\x11ReadAppLogRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x03app\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x1aR\x03app\x12\x14\n" +
@@ -1868,7 +2054,7 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\x04text\x18\x05 \x01(\tR\x04text\x12\x16\n" +
 	"\x06module\x18\x06 \x01(\tR\x06module\"R\n" +
 	"\x12ReadAppLogResponse\x12<\n" +
-	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xc6\r\n" +
+	"\arecords\x18\x01 \x03(\v2\".flowmesh.api.apphost.v1.LogRecordR\arecords2\xce\x0e\n" +
 	"\n" +
 	"AppService\x12l\n" +
 	"\tDeployApp\x12).flowmesh.api.apphost.v1.DeployAppRequest\x1a*.flowmesh.api.apphost.v1.DeployAppResponse\"\b\xea\xe0\x18\x04\b\x05(\x01\x12p\n" +
@@ -1886,6 +2072,8 @@ const file_flowmesh_api_apphost_v1_app_service_proto_rawDesc = "" +
 	"\tExportApp\x12).flowmesh.api.apphost.v1.ExportAppRequest\x1a*.flowmesh.api.apphost.v1.ExportAppResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12y\n" +
 	"\tImportApp\x12).flowmesh.api.apphost.v1.ImportAppRequest\x1a*.flowmesh.api.apphost.v1.ImportAppResponse\"\x15\xea\xe0\x18\x11\b\x06\x10\x02\x1a\tnamespace(\x01\x12\x7f\n" +
 	"\x10ListAppsOfPlugin\x120.flowmesh.api.apphost.v1.ListAppsOfPluginRequest\x1a1.flowmesh.api.apphost.v1.ListAppsOfPluginResponse\"\x06\xea\xe0\x18\x02\b\n" +
+	"\x12\x85\x01\n" +
+	"\x12CheckPluginUpgrade\x122.flowmesh.api.apphost.v1.CheckPluginUpgradeRequest\x1a3.flowmesh.api.apphost.v1.CheckPluginUpgradeResponse\"\x06\xea\xe0\x18\x02\b\n" +
 	"\x12m\n" +
 	"\n" +
 	"ReadAppLog\x12*.flowmesh.api.apphost.v1.ReadAppLogRequest\x1a+.flowmesh.api.apphost.v1.ReadAppLogResponse\"\x06\xea\xe0\x18\x02\b\x03Bm\n" +
@@ -1903,103 +2091,109 @@ func file_flowmesh_api_apphost_v1_app_service_proto_rawDescGZIP() []byte {
 	return file_flowmesh_api_apphost_v1_app_service_proto_rawDescData
 }
 
-var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_flowmesh_api_apphost_v1_app_service_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_flowmesh_api_apphost_v1_app_service_proto_goTypes = []any{
-	(*DeployAppRequest)(nil),         // 0: flowmesh.api.apphost.v1.DeployAppRequest
-	(*DeployAppResponse)(nil),        // 1: flowmesh.api.apphost.v1.DeployAppResponse
-	(*ValidateAppRequest)(nil),       // 2: flowmesh.api.apphost.v1.ValidateAppRequest
-	(*ValidateAppResponse)(nil),      // 3: flowmesh.api.apphost.v1.ValidateAppResponse
-	(*RollbackAppRequest)(nil),       // 4: flowmesh.api.apphost.v1.RollbackAppRequest
-	(*RollbackAppResponse)(nil),      // 5: flowmesh.api.apphost.v1.RollbackAppResponse
-	(*StartAppRequest)(nil),          // 6: flowmesh.api.apphost.v1.StartAppRequest
-	(*StartAppResponse)(nil),         // 7: flowmesh.api.apphost.v1.StartAppResponse
-	(*StopAppRequest)(nil),           // 8: flowmesh.api.apphost.v1.StopAppRequest
-	(*StopAppResponse)(nil),          // 9: flowmesh.api.apphost.v1.StopAppResponse
-	(*DeleteAppRequest)(nil),         // 10: flowmesh.api.apphost.v1.DeleteAppRequest
-	(*DeleteAppResponse)(nil),        // 11: flowmesh.api.apphost.v1.DeleteAppResponse
-	(*ListAppsRequest)(nil),          // 12: flowmesh.api.apphost.v1.ListAppsRequest
-	(*ListAppsResponse)(nil),         // 13: flowmesh.api.apphost.v1.ListAppsResponse
-	(*GetAppRequest)(nil),            // 14: flowmesh.api.apphost.v1.GetAppRequest
-	(*GetAppResponse)(nil),           // 15: flowmesh.api.apphost.v1.GetAppResponse
-	(*ListReleasesRequest)(nil),      // 16: flowmesh.api.apphost.v1.ListReleasesRequest
-	(*ListReleasesResponse)(nil),     // 17: flowmesh.api.apphost.v1.ListReleasesResponse
-	(*GetReleaseRequest)(nil),        // 18: flowmesh.api.apphost.v1.GetReleaseRequest
-	(*GetReleaseResponse)(nil),       // 19: flowmesh.api.apphost.v1.GetReleaseResponse
-	(*PrepareAppImportRequest)(nil),  // 20: flowmesh.api.apphost.v1.PrepareAppImportRequest
-	(*PrepareAppImportResponse)(nil), // 21: flowmesh.api.apphost.v1.PrepareAppImportResponse
-	(*AppImport)(nil),                // 22: flowmesh.api.apphost.v1.AppImport
-	(*ExportAppRequest)(nil),         // 23: flowmesh.api.apphost.v1.ExportAppRequest
-	(*ExportAppResponse)(nil),        // 24: flowmesh.api.apphost.v1.ExportAppResponse
-	(*ImportAppRequest)(nil),         // 25: flowmesh.api.apphost.v1.ImportAppRequest
-	(*ImportAppResponse)(nil),        // 26: flowmesh.api.apphost.v1.ImportAppResponse
-	(*ListAppsOfPluginRequest)(nil),  // 27: flowmesh.api.apphost.v1.ListAppsOfPluginRequest
-	(*ListAppsOfPluginResponse)(nil), // 28: flowmesh.api.apphost.v1.ListAppsOfPluginResponse
-	(*PluginApp)(nil),                // 29: flowmesh.api.apphost.v1.PluginApp
-	(*ReadAppLogRequest)(nil),        // 30: flowmesh.api.apphost.v1.ReadAppLogRequest
-	(*ReadAppLogResponse)(nil),       // 31: flowmesh.api.apphost.v1.ReadAppLogResponse
-	nil,                              // 32: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	nil,                              // 33: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
-	(*AppFile)(nil),                  // 34: flowmesh.api.apphost.v1.AppFile
-	(*Release)(nil),                  // 35: flowmesh.api.apphost.v1.Release
-	(*AppFinding)(nil),               // 36: flowmesh.api.apphost.v1.AppFinding
-	(*App)(nil),                      // 37: flowmesh.api.apphost.v1.App
-	(*LogRecord)(nil),                // 38: flowmesh.api.apphost.v1.LogRecord
+	(*DeployAppRequest)(nil),           // 0: flowmesh.api.apphost.v1.DeployAppRequest
+	(*DeployAppResponse)(nil),          // 1: flowmesh.api.apphost.v1.DeployAppResponse
+	(*ValidateAppRequest)(nil),         // 2: flowmesh.api.apphost.v1.ValidateAppRequest
+	(*ValidateAppResponse)(nil),        // 3: flowmesh.api.apphost.v1.ValidateAppResponse
+	(*RollbackAppRequest)(nil),         // 4: flowmesh.api.apphost.v1.RollbackAppRequest
+	(*RollbackAppResponse)(nil),        // 5: flowmesh.api.apphost.v1.RollbackAppResponse
+	(*StartAppRequest)(nil),            // 6: flowmesh.api.apphost.v1.StartAppRequest
+	(*StartAppResponse)(nil),           // 7: flowmesh.api.apphost.v1.StartAppResponse
+	(*StopAppRequest)(nil),             // 8: flowmesh.api.apphost.v1.StopAppRequest
+	(*StopAppResponse)(nil),            // 9: flowmesh.api.apphost.v1.StopAppResponse
+	(*DeleteAppRequest)(nil),           // 10: flowmesh.api.apphost.v1.DeleteAppRequest
+	(*DeleteAppResponse)(nil),          // 11: flowmesh.api.apphost.v1.DeleteAppResponse
+	(*ListAppsRequest)(nil),            // 12: flowmesh.api.apphost.v1.ListAppsRequest
+	(*ListAppsResponse)(nil),           // 13: flowmesh.api.apphost.v1.ListAppsResponse
+	(*GetAppRequest)(nil),              // 14: flowmesh.api.apphost.v1.GetAppRequest
+	(*GetAppResponse)(nil),             // 15: flowmesh.api.apphost.v1.GetAppResponse
+	(*ListReleasesRequest)(nil),        // 16: flowmesh.api.apphost.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil),       // 17: flowmesh.api.apphost.v1.ListReleasesResponse
+	(*GetReleaseRequest)(nil),          // 18: flowmesh.api.apphost.v1.GetReleaseRequest
+	(*GetReleaseResponse)(nil),         // 19: flowmesh.api.apphost.v1.GetReleaseResponse
+	(*PrepareAppImportRequest)(nil),    // 20: flowmesh.api.apphost.v1.PrepareAppImportRequest
+	(*PrepareAppImportResponse)(nil),   // 21: flowmesh.api.apphost.v1.PrepareAppImportResponse
+	(*AppImport)(nil),                  // 22: flowmesh.api.apphost.v1.AppImport
+	(*ExportAppRequest)(nil),           // 23: flowmesh.api.apphost.v1.ExportAppRequest
+	(*ExportAppResponse)(nil),          // 24: flowmesh.api.apphost.v1.ExportAppResponse
+	(*ImportAppRequest)(nil),           // 25: flowmesh.api.apphost.v1.ImportAppRequest
+	(*ImportAppResponse)(nil),          // 26: flowmesh.api.apphost.v1.ImportAppResponse
+	(*ListAppsOfPluginRequest)(nil),    // 27: flowmesh.api.apphost.v1.ListAppsOfPluginRequest
+	(*ListAppsOfPluginResponse)(nil),   // 28: flowmesh.api.apphost.v1.ListAppsOfPluginResponse
+	(*PluginApp)(nil),                  // 29: flowmesh.api.apphost.v1.PluginApp
+	(*CheckPluginUpgradeRequest)(nil),  // 30: flowmesh.api.apphost.v1.CheckPluginUpgradeRequest
+	(*CheckPluginUpgradeResponse)(nil), // 31: flowmesh.api.apphost.v1.CheckPluginUpgradeResponse
+	(*PluginMisfit)(nil),               // 32: flowmesh.api.apphost.v1.PluginMisfit
+	(*ReadAppLogRequest)(nil),          // 33: flowmesh.api.apphost.v1.ReadAppLogRequest
+	(*ReadAppLogResponse)(nil),         // 34: flowmesh.api.apphost.v1.ReadAppLogResponse
+	nil,                                // 35: flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	nil,                                // 36: flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	(*AppFile)(nil),                    // 37: flowmesh.api.apphost.v1.AppFile
+	(*Release)(nil),                    // 38: flowmesh.api.apphost.v1.Release
+	(*AppFinding)(nil),                 // 39: flowmesh.api.apphost.v1.AppFinding
+	(*App)(nil),                        // 40: flowmesh.api.apphost.v1.App
+	(*LogRecord)(nil),                  // 41: flowmesh.api.apphost.v1.LogRecord
 }
 var file_flowmesh_api_apphost_v1_app_service_proto_depIdxs = []int32{
-	34, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	32, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
-	35, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	34, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
-	33, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
-	36, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
-	35, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
-	37, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	37, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	37, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
-	37, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
-	35, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
-	35, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	37, // 0: flowmesh.api.apphost.v1.DeployAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	35, // 1: flowmesh.api.apphost.v1.DeployAppRequest.environment:type_name -> flowmesh.api.apphost.v1.DeployAppRequest.EnvironmentEntry
+	38, // 2: flowmesh.api.apphost.v1.DeployAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	37, // 3: flowmesh.api.apphost.v1.ValidateAppRequest.files:type_name -> flowmesh.api.apphost.v1.AppFile
+	36, // 4: flowmesh.api.apphost.v1.ValidateAppRequest.environment:type_name -> flowmesh.api.apphost.v1.ValidateAppRequest.EnvironmentEntry
+	39, // 5: flowmesh.api.apphost.v1.ValidateAppResponse.findings:type_name -> flowmesh.api.apphost.v1.AppFinding
+	38, // 6: flowmesh.api.apphost.v1.RollbackAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	40, // 7: flowmesh.api.apphost.v1.StartAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	40, // 8: flowmesh.api.apphost.v1.StopAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	40, // 9: flowmesh.api.apphost.v1.ListAppsResponse.apps:type_name -> flowmesh.api.apphost.v1.App
+	40, // 10: flowmesh.api.apphost.v1.GetAppResponse.app:type_name -> flowmesh.api.apphost.v1.App
+	38, // 11: flowmesh.api.apphost.v1.ListReleasesResponse.releases:type_name -> flowmesh.api.apphost.v1.Release
+	38, // 12: flowmesh.api.apphost.v1.GetReleaseResponse.release:type_name -> flowmesh.api.apphost.v1.Release
 	22, // 13: flowmesh.api.apphost.v1.PrepareAppImportResponse.app_import:type_name -> flowmesh.api.apphost.v1.AppImport
 	22, // 14: flowmesh.api.apphost.v1.ExportAppRequest.app_import:type_name -> flowmesh.api.apphost.v1.AppImport
 	22, // 15: flowmesh.api.apphost.v1.ImportAppRequest.app_import:type_name -> flowmesh.api.apphost.v1.AppImport
-	35, // 16: flowmesh.api.apphost.v1.ImportAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
+	38, // 16: flowmesh.api.apphost.v1.ImportAppResponse.release:type_name -> flowmesh.api.apphost.v1.Release
 	29, // 17: flowmesh.api.apphost.v1.ListAppsOfPluginResponse.apps:type_name -> flowmesh.api.apphost.v1.PluginApp
-	38, // 18: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
-	0,  // 19: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
-	2,  // 20: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
-	4,  // 21: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
-	6,  // 22: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
-	8,  // 23: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
-	10, // 24: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
-	12, // 25: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
-	14, // 26: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
-	16, // 27: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
-	18, // 28: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
-	20, // 29: flowmesh.api.apphost.v1.AppService.PrepareAppImport:input_type -> flowmesh.api.apphost.v1.PrepareAppImportRequest
-	23, // 30: flowmesh.api.apphost.v1.AppService.ExportApp:input_type -> flowmesh.api.apphost.v1.ExportAppRequest
-	25, // 31: flowmesh.api.apphost.v1.AppService.ImportApp:input_type -> flowmesh.api.apphost.v1.ImportAppRequest
-	27, // 32: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:input_type -> flowmesh.api.apphost.v1.ListAppsOfPluginRequest
-	30, // 33: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
-	1,  // 34: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
-	3,  // 35: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
-	5,  // 36: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
-	7,  // 37: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
-	9,  // 38: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
-	11, // 39: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
-	13, // 40: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
-	15, // 41: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
-	17, // 42: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
-	19, // 43: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
-	21, // 44: flowmesh.api.apphost.v1.AppService.PrepareAppImport:output_type -> flowmesh.api.apphost.v1.PrepareAppImportResponse
-	24, // 45: flowmesh.api.apphost.v1.AppService.ExportApp:output_type -> flowmesh.api.apphost.v1.ExportAppResponse
-	26, // 46: flowmesh.api.apphost.v1.AppService.ImportApp:output_type -> flowmesh.api.apphost.v1.ImportAppResponse
-	28, // 47: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:output_type -> flowmesh.api.apphost.v1.ListAppsOfPluginResponse
-	31, // 48: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
-	34, // [34:49] is the sub-list for method output_type
-	19, // [19:34] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	32, // 18: flowmesh.api.apphost.v1.CheckPluginUpgradeResponse.misfits:type_name -> flowmesh.api.apphost.v1.PluginMisfit
+	41, // 19: flowmesh.api.apphost.v1.ReadAppLogResponse.records:type_name -> flowmesh.api.apphost.v1.LogRecord
+	0,  // 20: flowmesh.api.apphost.v1.AppService.DeployApp:input_type -> flowmesh.api.apphost.v1.DeployAppRequest
+	2,  // 21: flowmesh.api.apphost.v1.AppService.ValidateApp:input_type -> flowmesh.api.apphost.v1.ValidateAppRequest
+	4,  // 22: flowmesh.api.apphost.v1.AppService.RollbackApp:input_type -> flowmesh.api.apphost.v1.RollbackAppRequest
+	6,  // 23: flowmesh.api.apphost.v1.AppService.StartApp:input_type -> flowmesh.api.apphost.v1.StartAppRequest
+	8,  // 24: flowmesh.api.apphost.v1.AppService.StopApp:input_type -> flowmesh.api.apphost.v1.StopAppRequest
+	10, // 25: flowmesh.api.apphost.v1.AppService.DeleteApp:input_type -> flowmesh.api.apphost.v1.DeleteAppRequest
+	12, // 26: flowmesh.api.apphost.v1.AppService.ListApps:input_type -> flowmesh.api.apphost.v1.ListAppsRequest
+	14, // 27: flowmesh.api.apphost.v1.AppService.GetApp:input_type -> flowmesh.api.apphost.v1.GetAppRequest
+	16, // 28: flowmesh.api.apphost.v1.AppService.ListReleases:input_type -> flowmesh.api.apphost.v1.ListReleasesRequest
+	18, // 29: flowmesh.api.apphost.v1.AppService.GetRelease:input_type -> flowmesh.api.apphost.v1.GetReleaseRequest
+	20, // 30: flowmesh.api.apphost.v1.AppService.PrepareAppImport:input_type -> flowmesh.api.apphost.v1.PrepareAppImportRequest
+	23, // 31: flowmesh.api.apphost.v1.AppService.ExportApp:input_type -> flowmesh.api.apphost.v1.ExportAppRequest
+	25, // 32: flowmesh.api.apphost.v1.AppService.ImportApp:input_type -> flowmesh.api.apphost.v1.ImportAppRequest
+	27, // 33: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:input_type -> flowmesh.api.apphost.v1.ListAppsOfPluginRequest
+	30, // 34: flowmesh.api.apphost.v1.AppService.CheckPluginUpgrade:input_type -> flowmesh.api.apphost.v1.CheckPluginUpgradeRequest
+	33, // 35: flowmesh.api.apphost.v1.AppService.ReadAppLog:input_type -> flowmesh.api.apphost.v1.ReadAppLogRequest
+	1,  // 36: flowmesh.api.apphost.v1.AppService.DeployApp:output_type -> flowmesh.api.apphost.v1.DeployAppResponse
+	3,  // 37: flowmesh.api.apphost.v1.AppService.ValidateApp:output_type -> flowmesh.api.apphost.v1.ValidateAppResponse
+	5,  // 38: flowmesh.api.apphost.v1.AppService.RollbackApp:output_type -> flowmesh.api.apphost.v1.RollbackAppResponse
+	7,  // 39: flowmesh.api.apphost.v1.AppService.StartApp:output_type -> flowmesh.api.apphost.v1.StartAppResponse
+	9,  // 40: flowmesh.api.apphost.v1.AppService.StopApp:output_type -> flowmesh.api.apphost.v1.StopAppResponse
+	11, // 41: flowmesh.api.apphost.v1.AppService.DeleteApp:output_type -> flowmesh.api.apphost.v1.DeleteAppResponse
+	13, // 42: flowmesh.api.apphost.v1.AppService.ListApps:output_type -> flowmesh.api.apphost.v1.ListAppsResponse
+	15, // 43: flowmesh.api.apphost.v1.AppService.GetApp:output_type -> flowmesh.api.apphost.v1.GetAppResponse
+	17, // 44: flowmesh.api.apphost.v1.AppService.ListReleases:output_type -> flowmesh.api.apphost.v1.ListReleasesResponse
+	19, // 45: flowmesh.api.apphost.v1.AppService.GetRelease:output_type -> flowmesh.api.apphost.v1.GetReleaseResponse
+	21, // 46: flowmesh.api.apphost.v1.AppService.PrepareAppImport:output_type -> flowmesh.api.apphost.v1.PrepareAppImportResponse
+	24, // 47: flowmesh.api.apphost.v1.AppService.ExportApp:output_type -> flowmesh.api.apphost.v1.ExportAppResponse
+	26, // 48: flowmesh.api.apphost.v1.AppService.ImportApp:output_type -> flowmesh.api.apphost.v1.ImportAppResponse
+	28, // 49: flowmesh.api.apphost.v1.AppService.ListAppsOfPlugin:output_type -> flowmesh.api.apphost.v1.ListAppsOfPluginResponse
+	31, // 50: flowmesh.api.apphost.v1.AppService.CheckPluginUpgrade:output_type -> flowmesh.api.apphost.v1.CheckPluginUpgradeResponse
+	34, // 51: flowmesh.api.apphost.v1.AppService.ReadAppLog:output_type -> flowmesh.api.apphost.v1.ReadAppLogResponse
+	36, // [36:52] is the sub-list for method output_type
+	20, // [20:36] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_flowmesh_api_apphost_v1_app_service_proto_init() }
@@ -2014,7 +2208,7 @@ func file_flowmesh_api_apphost_v1_app_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc), len(file_flowmesh_api_apphost_v1_app_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   37,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,21 +19,22 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AppService_DeployApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/DeployApp"
-	AppService_ValidateApp_FullMethodName      = "/flowmesh.api.apphost.v1.AppService/ValidateApp"
-	AppService_RollbackApp_FullMethodName      = "/flowmesh.api.apphost.v1.AppService/RollbackApp"
-	AppService_StartApp_FullMethodName         = "/flowmesh.api.apphost.v1.AppService/StartApp"
-	AppService_StopApp_FullMethodName          = "/flowmesh.api.apphost.v1.AppService/StopApp"
-	AppService_DeleteApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/DeleteApp"
-	AppService_ListApps_FullMethodName         = "/flowmesh.api.apphost.v1.AppService/ListApps"
-	AppService_GetApp_FullMethodName           = "/flowmesh.api.apphost.v1.AppService/GetApp"
-	AppService_ListReleases_FullMethodName     = "/flowmesh.api.apphost.v1.AppService/ListReleases"
-	AppService_GetRelease_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/GetRelease"
-	AppService_PrepareAppImport_FullMethodName = "/flowmesh.api.apphost.v1.AppService/PrepareAppImport"
-	AppService_ExportApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/ExportApp"
-	AppService_ImportApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/ImportApp"
-	AppService_ListAppsOfPlugin_FullMethodName = "/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin"
-	AppService_ReadAppLog_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/ReadAppLog"
+	AppService_DeployApp_FullMethodName          = "/flowmesh.api.apphost.v1.AppService/DeployApp"
+	AppService_ValidateApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/ValidateApp"
+	AppService_RollbackApp_FullMethodName        = "/flowmesh.api.apphost.v1.AppService/RollbackApp"
+	AppService_StartApp_FullMethodName           = "/flowmesh.api.apphost.v1.AppService/StartApp"
+	AppService_StopApp_FullMethodName            = "/flowmesh.api.apphost.v1.AppService/StopApp"
+	AppService_DeleteApp_FullMethodName          = "/flowmesh.api.apphost.v1.AppService/DeleteApp"
+	AppService_ListApps_FullMethodName           = "/flowmesh.api.apphost.v1.AppService/ListApps"
+	AppService_GetApp_FullMethodName             = "/flowmesh.api.apphost.v1.AppService/GetApp"
+	AppService_ListReleases_FullMethodName       = "/flowmesh.api.apphost.v1.AppService/ListReleases"
+	AppService_GetRelease_FullMethodName         = "/flowmesh.api.apphost.v1.AppService/GetRelease"
+	AppService_PrepareAppImport_FullMethodName   = "/flowmesh.api.apphost.v1.AppService/PrepareAppImport"
+	AppService_ExportApp_FullMethodName          = "/flowmesh.api.apphost.v1.AppService/ExportApp"
+	AppService_ImportApp_FullMethodName          = "/flowmesh.api.apphost.v1.AppService/ImportApp"
+	AppService_ListAppsOfPlugin_FullMethodName   = "/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin"
+	AppService_CheckPluginUpgrade_FullMethodName = "/flowmesh.api.apphost.v1.AppService/CheckPluginUpgrade"
+	AppService_ReadAppLog_FullMethodName         = "/flowmesh.api.apphost.v1.AppService/ReadAppLog"
 )
 
 // AppServiceClient is the client API for AppService service.
@@ -111,8 +112,12 @@ type AppServiceClient interface {
 	//	FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
 	//	as DeployApp
 	ImportApp(ctx context.Context, in *ImportAppRequest, opts ...grpc.CallOption) (*ImportAppResponse, error)
-	// Returns the applications whose serving release has modules of a plugin.
+	// Returns the applications with modules of a plugin in a release that serves, or is to serve.
 	ListAppsOfPlugin(ctx context.Context, in *ListAppsOfPluginRequest, opts ...grpc.CallOption) (*ListAppsOfPluginResponse, error)
+	// Checks the documents of these releases with the schema of a further version of the plugin.
+	//
+	//	RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
+	CheckPluginUpgrade(ctx context.Context, in *CheckPluginUpgradeRequest, opts ...grpc.CallOption) (*CheckPluginUpgradeResponse, error)
 	// Returns the last records of the log that match, oldest first.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
@@ -268,6 +273,16 @@ func (c *appServiceClient) ListAppsOfPlugin(ctx context.Context, in *ListAppsOfP
 	return out, nil
 }
 
+func (c *appServiceClient) CheckPluginUpgrade(ctx context.Context, in *CheckPluginUpgradeRequest, opts ...grpc.CallOption) (*CheckPluginUpgradeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckPluginUpgradeResponse)
+	err := c.cc.Invoke(ctx, AppService_CheckPluginUpgrade_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *appServiceClient) ReadAppLog(ctx context.Context, in *ReadAppLogRequest, opts ...grpc.CallOption) (*ReadAppLogResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ReadAppLogResponse)
@@ -353,8 +368,12 @@ type AppServiceServer interface {
 	//	FAILED_PRECONDITION / APP_IMPORT_REFUSED   it was changed, or sealed for another import
 	//	as DeployApp
 	ImportApp(context.Context, *ImportAppRequest) (*ImportAppResponse, error)
-	// Returns the applications whose serving release has modules of a plugin.
+	// Returns the applications with modules of a plugin in a release that serves, or is to serve.
 	ListAppsOfPlugin(context.Context, *ListAppsOfPluginRequest) (*ListAppsOfPluginResponse, error)
+	// Checks the documents of these releases with the schema of a further version of the plugin.
+	//
+	//	RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
+	CheckPluginUpgrade(context.Context, *CheckPluginUpgradeRequest) (*CheckPluginUpgradeResponse, error)
 	// Returns the last records of the log that match, oldest first.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND
@@ -411,6 +430,9 @@ func (UnimplementedAppServiceServer) ImportApp(context.Context, *ImportAppReques
 }
 func (UnimplementedAppServiceServer) ListAppsOfPlugin(context.Context, *ListAppsOfPluginRequest) (*ListAppsOfPluginResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAppsOfPlugin not implemented")
+}
+func (UnimplementedAppServiceServer) CheckPluginUpgrade(context.Context, *CheckPluginUpgradeRequest) (*CheckPluginUpgradeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckPluginUpgrade not implemented")
 }
 func (UnimplementedAppServiceServer) ReadAppLog(context.Context, *ReadAppLogRequest) (*ReadAppLogResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadAppLog not implemented")
@@ -688,6 +710,24 @@ func _AppService_ListAppsOfPlugin_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AppService_CheckPluginUpgrade_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckPluginUpgradeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AppServiceServer).CheckPluginUpgrade(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AppService_CheckPluginUpgrade_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AppServiceServer).CheckPluginUpgrade(ctx, req.(*CheckPluginUpgradeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AppService_ReadAppLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ReadAppLogRequest)
 	if err := dec(in); err != nil {
@@ -768,6 +808,10 @@ var AppService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListAppsOfPlugin",
 			Handler:    _AppService_ListAppsOfPlugin_Handler,
+		},
+		{
+			MethodName: "CheckPluginUpgrade",
+			Handler:    _AppService_CheckPluginUpgrade_Handler,
 		},
 		{
 			MethodName: "ReadAppLog",

@@ -512,7 +512,9 @@ type GetPluginFunctionRequest struct {
 	// The kind that the caller calls, such as `transform`.
 	Kind string `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The digest of the modules that the caller has; empty is none.
-	Digest        string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The caller has noted that it is to use the plugin: one that is being removed is not found.
+	NewUse        bool `protobuf:"varint,5,opt,name=new_use,json=newUse,proto3" json:"new_use,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -575,6 +577,13 @@ func (x *GetPluginFunctionRequest) GetDigest() string {
 	return ""
 }
 
+func (x *GetPluginFunctionRequest) GetNewUse() bool {
+	if x != nil {
+		return x.NewUse
+	}
+	return false
+}
+
 type GetPluginFunctionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// SHA-256 of the wheel.
@@ -584,7 +593,9 @@ type GetPluginFunctionResponse struct {
 	// Texts of the wheel by path; empty if the caller has those of this digest.
 	Modules map[string]string `protobuf:"bytes,3,rep,name=modules,proto3" json:"modules,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Set if the kind is `module-type`.
-	ModuleType    *PluginModuleType `protobuf:"bytes,4,opt,name=module_type,json=moduleType,proto3" json:"module_type,omitempty"`
+	ModuleType *PluginModuleType `protobuf:"bytes,4,opt,name=module_type,json=moduleType,proto3" json:"module_type,omitempty"`
+	// The configuration that the function gets as its last argument, as JSON; `null` without one.
+	Settings      string `protobuf:"bytes,5,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -645,6 +656,13 @@ func (x *GetPluginFunctionResponse) GetModuleType() *PluginModuleType {
 		return x.ModuleType
 	}
 	return nil
+}
+
+func (x *GetPluginFunctionResponse) GetSettings() string {
+	if x != nil {
+		return x.Settings
+	}
+	return ""
 }
 
 // A type of modules of applications.
@@ -1326,18 +1344,20 @@ const file_flowmesh_api_fleet_v1_plugin_service_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\"0\n" +
 	"\x10ReadTextResponse\x12\x1c\n" +
-	"\tdocuments\x18\x01 \x01(\tR\tdocuments\"x\n" +
+	"\tdocuments\x18\x01 \x01(\tR\tdocuments\"\x91\x01\n" +
 	"\x18GetPluginFunctionRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x16\n" +
-	"\x06digest\x18\x04 \x01(\tR\x06digest\"\xac\x02\n" +
+	"\x06digest\x18\x04 \x01(\tR\x06digest\x12\x17\n" +
+	"\anew_use\x18\x05 \x01(\bR\x06newUse\"\xc8\x02\n" +
 	"\x19GetPluginFunctionResponse\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\tR\x06digest\x12\x18\n" +
 	"\ahandler\x18\x02 \x01(\tR\ahandler\x12W\n" +
 	"\amodules\x18\x03 \x03(\v2=.flowmesh.api.fleet.v1.GetPluginFunctionResponse.ModulesEntryR\amodules\x12H\n" +
 	"\vmodule_type\x18\x04 \x01(\v2'.flowmesh.api.fleet.v1.PluginModuleTypeR\n" +
-	"moduleType\x1a:\n" +
+	"moduleType\x12\x1a\n" +
+	"\bsettings\x18\x05 \x01(\tR\bsettings\x1a:\n" +
 	"\fModulesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"w\n" +

@@ -770,6 +770,83 @@ class PluginApp(_message.Message):
 Global___PluginApp: _TypeAlias = PluginApp  # noqa: Y015
 
 @_typing.final
+class CheckPluginUpgradeRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    PLUGIN_FIELD_NUMBER: _builtins.int
+    ALL_PROJECTS_FIELD_NUMBER: _builtins.int
+    CONFIG_SCHEMA_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    plugin: _builtins.str
+    all_projects: _builtins.bool
+    """Of all projects, in place of the namespace."""
+    config_schema: _builtins.str
+    """JSON Schema of the configuration of a module, as JSON."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        plugin: _builtins.str = ...,
+        all_projects: _builtins.bool = ...,
+        config_schema: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_projects", b"all_projects", "config_schema", b"config_schema", "namespace", b"namespace", "plugin", b"plugin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPluginUpgradeRequest: _TypeAlias = CheckPluginUpgradeRequest  # noqa: Y015
+
+@_typing.final
+class CheckPluginUpgradeResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MISFITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def misfits(self) -> _containers.RepeatedCompositeFieldContainer[Global___PluginMisfit]: ...
+    def __init__(
+        self,
+        *,
+        misfits: _abc.Iterable[Global___PluginMisfit] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckPluginUpgradeResponse: _TypeAlias = CheckPluginUpgradeResponse  # noqa: Y015
+
+@_typing.final
+class PluginMisfit(_message.Message):
+    """An application that a version of a plugin does not fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    APP_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    app: _builtins.str
+    problem: _builtins.str
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        app: _builtins.str = ...,
+        problem: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["app", b"app", "namespace", b"namespace", "problem", b"problem"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PluginMisfit: _TypeAlias = PluginMisfit  # noqa: Y015
+
+@_typing.final
 class ReadAppLogRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -105,6 +105,11 @@ class AppServiceStub:
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.SerializeToString,
                 response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginResponse.FromString,
                 _registered_method=True)
+        self.CheckPluginUpgrade = channel.unary_unary(
+                '/flowmesh.api.apphost.v1.AppService/CheckPluginUpgrade',
+                request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.CheckPluginUpgradeRequest.SerializeToString,
+                response_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.CheckPluginUpgradeResponse.FromString,
+                _registered_method=True)
         self.ReadAppLog = channel.unary_unary(
                 '/flowmesh.api.apphost.v1.AppService/ReadAppLog',
                 request_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ReadAppLogRequest.SerializeToString,
@@ -251,7 +256,16 @@ class AppServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAppsOfPlugin(self, request, context):
-        """Returns the applications whose serving release has modules of a plugin.
+        """Returns the applications with modules of a plugin in a release that serves, or is to serve.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckPluginUpgrade(self, request, context):
+        """Checks the documents of these releases with the schema of a further version of the plugin.
+
+        RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -339,6 +353,11 @@ def add_AppServiceServicer_to_server(servicer, server):
                     servicer.ListAppsOfPlugin,
                     request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.FromString,
                     response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginResponse.SerializeToString,
+            ),
+            'CheckPluginUpgrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckPluginUpgrade,
+                    request_deserializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.CheckPluginUpgradeRequest.FromString,
+                    response_serializer=flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.CheckPluginUpgradeResponse.SerializeToString,
             ),
             'ReadAppLog': grpc.unary_unary_rpc_method_handler(
                     servicer.ReadAppLog,
@@ -725,6 +744,33 @@ class AppService:
             '/flowmesh.api.apphost.v1.AppService/ListAppsOfPlugin',
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginRequest.SerializeToString,
             flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.ListAppsOfPluginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckPluginUpgrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/flowmesh.api.apphost.v1.AppService/CheckPluginUpgrade',
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.CheckPluginUpgradeRequest.SerializeToString,
+            flowmesh_dot_api_dot_apphost_dot_v1_dot_app__service__pb2.CheckPluginUpgradeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -113,7 +113,12 @@ class AppServiceStub:
       as DeployApp
     """
     ListAppsOfPlugin: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ListAppsOfPluginRequest, _app_service_pb2.ListAppsOfPluginResponse]
-    """Returns the applications whose serving release has modules of a plugin."""
+    """Returns the applications with modules of a plugin in a release that serves, or is to serve."""
+    CheckPluginUpgrade: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.CheckPluginUpgradeRequest, _app_service_pb2.CheckPluginUpgradeResponse]
+    """Checks the documents of these releases with the schema of a further version of the plugin.
+
+      RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
+    """
     ReadAppLog: _grpc.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]
     """Returns the last records of the log that match, oldest first.
 
@@ -206,7 +211,12 @@ class AppServiceAsyncStub(AppServiceStub):
       as DeployApp
     """
     ListAppsOfPlugin: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ListAppsOfPluginRequest, _app_service_pb2.ListAppsOfPluginResponse]  # type: ignore[assignment]
-    """Returns the applications whose serving release has modules of a plugin."""
+    """Returns the applications with modules of a plugin in a release that serves, or is to serve."""
+    CheckPluginUpgrade: _aio.UnaryUnaryMultiCallable[_app_service_pb2.CheckPluginUpgradeRequest, _app_service_pb2.CheckPluginUpgradeResponse]  # type: ignore[assignment]
+    """Checks the documents of these releases with the schema of a further version of the plugin.
+
+      RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
+    """
     ReadAppLog: _aio.UnaryUnaryMultiCallable[_app_service_pb2.ReadAppLogRequest, _app_service_pb2.ReadAppLogResponse]  # type: ignore[assignment]
     """Returns the last records of the log that match, oldest first.
 
@@ -380,7 +390,18 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _app_service_pb2.ListAppsOfPluginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_app_service_pb2.ListAppsOfPluginResponse, _abc.Awaitable[_app_service_pb2.ListAppsOfPluginResponse]]:
-        """Returns the applications whose serving release has modules of a plugin."""
+        """Returns the applications with modules of a plugin in a release that serves, or is to serve."""
+
+    @_abc_1.abstractmethod
+    def CheckPluginUpgrade(
+        self,
+        request: _app_service_pb2.CheckPluginUpgradeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_app_service_pb2.CheckPluginUpgradeResponse, _abc.Awaitable[_app_service_pb2.CheckPluginUpgradeResponse]]:
+        """Checks the documents of these releases with the schema of a further version of the plugin.
+
+          RESOURCE_EXHAUSTED / OVERLOADED   too many documents are being checked
+        """
 
     @_abc_1.abstractmethod
     def ReadAppLog(

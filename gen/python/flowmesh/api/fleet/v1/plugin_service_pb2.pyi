@@ -238,12 +238,15 @@ class GetPluginFunctionRequest(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     DIGEST_FIELD_NUMBER: _builtins.int
+    NEW_USE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     name: _builtins.str
     kind: _builtins.str
     """The kind that the caller calls, such as `transform`."""
     digest: _builtins.str
     """The digest of the modules that the caller has; empty is none."""
+    new_use: _builtins.bool
+    """The caller has noted that it is to use the plugin: one that is being removed is not found."""
     def __init__(
         self,
         *,
@@ -251,10 +254,11 @@ class GetPluginFunctionRequest(_message.Message):
         name: _builtins.str = ...,
         kind: _builtins.str = ...,
         digest: _builtins.str = ...,
+        new_use: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "kind", b"kind", "name", b"name", "namespace", b"namespace"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "kind", b"kind", "name", b"name", "namespace", b"namespace", "new_use", b"new_use"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -288,10 +292,13 @@ class GetPluginFunctionResponse(_message.Message):
     HANDLER_FIELD_NUMBER: _builtins.int
     MODULES_FIELD_NUMBER: _builtins.int
     MODULE_TYPE_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     digest: _builtins.str
     """SHA-256 of the wheel."""
     handler: _builtins.str
     """As `module:function`."""
+    settings: _builtins.str
+    """The configuration that the function gets as its last argument, as JSON; `null` without one."""
     @_builtins.property
     def modules(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Texts of the wheel by path; empty if the caller has those of this digest."""
@@ -307,10 +314,11 @@ class GetPluginFunctionResponse(_message.Message):
         handler: _builtins.str = ...,
         modules: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         module_type: Global___PluginModuleType | None = ...,
+        settings: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module_type", b"module_type"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "handler", b"handler", "module_type", b"module_type", "modules", b"modules"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "handler", b"handler", "module_type", b"module_type", "modules", b"modules", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,1 @@
+"""Sales taxes of orders."""
