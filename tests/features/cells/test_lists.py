@@ -3,8 +3,10 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from flowmesh.cells import cell_of
+from flowmesh.gateway.cells.lists import PASSED_ON
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite, SuiteFailed
 from tests.features.cells.three import (
@@ -82,6 +84,21 @@ async def test_lists_are_merged_over_cells(cells: Cells) -> None:
     assert [each["executionId"] for each in rest["executions"]] == [
         each for each in made if cell_of(each) == EU
     ]
+
+
+async def test_the_list_is_as_its_document_says(cells: Cells) -> None:
+    """Each member of an answer, and each parameter that the front takes."""
+    await filled(cells, each=1)
+    suite = cells.suites[1]
+    document = (await suite.get("/openapi.json")).json
+    operation = document["paths"][LIST]["get"]
+    named = {each["name"] for each in operation["parameters"] if each["in"] == "query"}
+    assert named == PASSED_ON | {"projects", "pageSize", "pageToken"}
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    answer = await listed(cells, "projects=red,green,blue&status=completed")
+    validator = Draft202012Validator({**schema, "components": document["components"]})
+    assert [each.message for each in validator.iter_errors(answer)] == []
+    assert len(answer["executions"]) == 3
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
 # Another page of a project is read while too few of its entries are older than its place.
 PAGES_MAX = 4
-_PASSED_ON = frozenset({"workflow", "status", "startedAfter", "startedBefore", "filter"})
+PASSED_ON = frozenset({"workflow", "status", "startedAfter", "startedBefore", "filter"})
 _WHOLE = re.compile(r"[1-9][0-9]{0,5}")
 _ID = re.compile(r"exec-[0-9a-z]{20}")
 
@@ -146,13 +146,13 @@ class _Asked:
         pairs = parse_qsl(query, keep_blank_values=True)
         given = dict(pairs)
         for name in given:
-            if name not in _PASSED_ON | {"projects", "pageSize", "pageToken"}:
+            if name not in PASSED_ON | {"projects", "pageSize", "pageToken"}:
                 raise invalid(name, "unknown query parameter")
         names = named_projects(given.get("projects", ""))
         size = given.get("pageSize") or str(PAGE_SIZE)
         if not _WHOLE.fullmatch(size):
             raise invalid("pageSize", f"is a number from 1 to {PAGE_SIZE_MAX}")
-        filters = [pair for pair in pairs if pair[0] in _PASSED_ON]
+        filters = [pair for pair in pairs if pair[0] in PASSED_ON]
         asked = cls([_Project(name) for name in names], min(int(size), PAGE_SIZE_MAX), filters)
         asked._place(given.get("pageToken", ""))
         return asked

@@ -10,10 +10,18 @@ from flowmesh.access.roles import READ, roles_with
 from flowmesh.errors import Forbidden
 from flowmesh.gateway.backends import Backends
 from flowmesh.gateway.bodies.answers import Answer as Value
-from flowmesh.gateway.http.operation_docs import ADMINISTER, Answer, Operation, Route
+from flowmesh.gateway.bodies.answers import ExecutionSummary
+from flowmesh.gateway.http.operation_docs import ADMINISTER, TEST, Answer, Operation, Route
 from flowmesh.gateway.http.parameters import ID, Query
 from flowmesh.gateway.http.requests import Request, Response
-from flowmesh.gateway.routes.common import json_response
+from flowmesh.gateway.routes.common import (
+    FILTER,
+    PAGING,
+    STARTED,
+    STATUSES,
+    WORKFLOW,
+    json_response,
+)
 
 if TYPE_CHECKING:
     from flowmesh.cells import Directory
@@ -73,6 +81,21 @@ class CellAdvice(Value, kw_only=True):
     partial: list[str]
 
 
+class CellExecution(ExecutionSummary, kw_only=True):
+    """An execution of a project in a cell."""
+
+    namespace: str
+    cell: str
+
+
+class CellExecutionList(Value, kw_only=True):
+    """Executions, newest first; `partial` has the cells that did not answer."""
+
+    executions: list[CellExecution]
+    next_page_token: str
+    partial: list[str]
+
+
 async def list_cells(backends: Backends, _request: Request) -> Response:
     principal = current()
     if principal is not None and not principal.everywhere & READ:
@@ -104,11 +127,18 @@ def _listed(directory: "Directory") -> CellList:
     return msgspec.convert({"cells": cells, "moves": moves}, CellList)
 
 
+# The front of several cells answers these before.
+async def list_executions(_backends: Backends, _request: Request) -> Response:
+    """Return no executions."""
+    return json_response(CellExecutionList(executions=[], next_page_token="", partial=[]))
+
+
 async def advise_moves(_backends: Backends, _request: Request) -> Response:
-    """Return no moves: the front of several cells answers before this."""
+    """Return no moves."""
     return json_response(CellAdvice(loads=[], moves=[], partial=[]))
 
 
+_PROJECTS = Query("projects", "Namespaces, separated by commas.", ID, repeated=True, required=True)
 ROUTES = (
     Route(
         "GET",
@@ -123,17 +153,28 @@ ROUTES = (
     ),
     Route(
         "GET",
+        "/api/v1/cells/executions",
+        list_executions,
+        Operation(
+            tag=TEST,
+            summary="List executions of projects in several cells, newest first",
+            description=(
+                "Reads the named projects, up to 50, at their cells. Empty without cells, where"
+                " `GET /api/v1/executions` lists those of a project."
+            ),
+            query=(_PROJECTS, FILTER, WORKFLOW, STATUSES, *STARTED, *PAGING),
+            answers=(Answer(200, "Merged from all cells.", CellExecutionList),),
+        ),
+    ),
+    Route(
+        "GET",
         "/api/v1/cells/advice",
         advise_moves,
         Operation(
             tag=ADMINISTER,
             summary="Get the moves that would even out the loads of the cells",
             description="Reads the use of the named projects, up to 50. Empty without cells.",
-            query=(
-                Query(
-                    "projects", "Namespaces, separated by commas.", ID, repeated=True, required=True
-                ),
-            ),
+            query=(_PROJECTS,),
             answers=(Answer(200, "At most 20 moves.", CellAdvice),),
         ),
     ),

@@ -16,7 +16,16 @@ from flowmesh.gateway.bodies.envelopes import EndRequest, StopRequest
 from flowmesh.gateway.http.errors import error_response
 from flowmesh.gateway.http.ids import checked_id, checked_text, invalid_field
 from flowmesh.gateway.http.operation_docs import Body
-from flowmesh.gateway.http.parameters import CHANGE, KEY, PAGE_SIZE, Query, RequestHeader, listed
+from flowmesh.gateway.http.parameters import (
+    CHANGE,
+    INSTANT,
+    KEY,
+    OPTIONAL_ID,
+    PAGE_SIZE,
+    Query,
+    RequestHeader,
+    listed,
+)
 from flowmesh.gateway.http.requests import JSON, Headers, Request, Response
 from flowmesh.views import EXECUTION_STATUS_WORDS, execution_status
 
@@ -48,6 +57,11 @@ STATUSES = Query(
     listed(tuple(dict.fromkeys(EXECUTION_STATUS_WORDS.values())), _spelled),
     repeated=True,
 )
+STARTED = (
+    Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
+    Query("startedBefore", "Only executions started before this RFC 3339 time.", INSTANT),
+)
+WORKFLOW = Query("workflow", "Only executions of this workflow.", OPTIONAL_ID)
 PAGING = (
     Query("pageSize", "Maximum number of entries.", PAGE_SIZE),
     Query("pageToken", "`nextPageToken` of the previous page."),

@@ -26,7 +26,6 @@ from flowmesh.gateway.http.operation_docs import EXECUTE, TEST, Answer, Body, Op
 from flowmesh.gateway.http.parameters import (
     EVENT,
     FLAG,
-    INSTANT,
     MOMENT,
     OPTIONAL_ID,
     Query,
@@ -38,7 +37,9 @@ from flowmesh.gateway.routes.common import (
     FILTER,
     IDEMPOTENCY_KEY,
     PAGING,
+    STARTED,
     STATUSES,
+    WORKFLOW,
     cancel,
     json_response,
     pause,
@@ -228,13 +229,10 @@ ROUTES = (
                     "orderBy",
                     "started, ended, label.<name>, attr.<name> or input.<path>, then asc or desc.",
                 ),
-                Query("workflow", "Only executions of this workflow.", OPTIONAL_ID),
+                WORKFLOW,
                 Query("workflowId", "Alias of `workflow`.", OPTIONAL_ID, same_as="workflow"),
                 STATUSES,
-                Query("startedAfter", "Only executions started after this RFC 3339 time.", INSTANT),
-                Query(
-                    "startedBefore", "Only executions started before this RFC 3339 time.", INSTANT
-                ),
+                *STARTED,
                 Query("include", "Adds labels, search attributes and `needs`.", one_of("search")),
                 Query("archived", "Those of the archive instead, oldest first.", FLAG),
                 *PAGING,
