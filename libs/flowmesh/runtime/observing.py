@@ -14,6 +14,7 @@ from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1.observe_service_pb2_grpc import ObserveServiceStub
 from flowmesh.errors import FlowmeshError
 from flowmesh.runtime.clock import Clock
+from flowmesh.runtime.exporting.drops import dropped
 from flowmesh.runtime.exporting.exports import SUITE
 from flowmesh.runtime.exporting.increases import Increases
 from flowmesh.runtime.loop import Loop
@@ -67,12 +68,7 @@ class ObserveLoop(Loop):
         self._service, self._instance_id = service, instance_id
         self._now_us = now_us
         self._minute = now_us() // 1_000_000 // MINUTE_S
-        self._dropped = metrics.counter(
-            "flowmesh_observe_dropped_total", "Signals that were not kept.", ("kind",)
-        )
-        for kind in ("metrics", "logs", "calls"):
-            # There before the first one, so that the alert sees its increase.
-            self._dropped.labels(kind)
+        self._dropped = {kind: dropped(metrics, kind) for kind in ("metrics", "logs", "calls")}
         self._seconds = metrics.counter(
             "flowmesh_observe_seconds_total", "Processor time that collecting signals took."
         )
@@ -97,7 +93,7 @@ class ObserveLoop(Loop):
                 )
                 count = 0
         for kind, number in self._queues.dropped.items():
-            self._dropped.labels(kind).inc(number)
+            self._dropped[kind].inc(number)
         self._queues.dropped.clear()
         return count
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -103,7 +103,11 @@ def chosen_span_id(span_id: str) -> Iterator[None]:
         _span_id.reset(token)
 
 
-def open_export(endpoint: str) -> SpanExport:
+def _uncounted(_spans: int) -> None:
+    """Count nothing: workers have no metrics."""
+
+
+def open_export(endpoint: str, drop: Callable[[int], None] = _uncounted) -> SpanExport:
     """Return an export to the OTLP/gRPC collector at `host:port` or a URL; "" exports nothing."""
     if not endpoint:
         return SpanExport()
@@ -111,14 +115,43 @@ def open_export(endpoint: str) -> SpanExport:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     except ImportError as error:
         raise TelemetryMissing from error
-    return export_by(OTLPSpanExporter(**exporter_arguments(endpoint)))
+    return export_by(OTLPSpanExporter(**exporter_arguments(endpoint)), drop)
 
 
-def export_by(exporter: SpanExporter) -> SpanExport:
-    """Return an export in batches by an exporter of OpenTelemetry."""
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+def export_by(exporter: SpanExporter, drop: Callable[[int], None]) -> SpanExport:
+    """Return an export in batches by an exporter of OpenTelemetry.
 
-    return SpanExport(BatchSpanProcessor(exporter, max_queue_size=QUEUE_SPANS_MAX), exporter)
+    `drop` gets the number of spans that the collector did not take, or the queue has no place for.
+    """
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+    from opentelemetry.sdk.trace.export import SpanExporter as Base
+
+    places = threading.Semaphore(QUEUE_SPANS_MAX)
+
+    class Queue(BatchSpanProcessor):
+        """Refuses the newest spans; that of OpenTelemetry would drop the oldest uncounted."""
+
+        def on_end(self, span: ReadableSpan) -> None:
+            if not span.context or not span.context.trace_flags.sampled:
+                return
+            if places.acquire(blocking=False):
+                super().on_end(span)
+            else:
+                drop(1)
+
+    class Counting(Base):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            places.release(len(spans))
+            result = exporter.export(spans)
+            if result is not SpanExportResult.SUCCESS:
+                drop(len(spans))
+            return result
+
+        def shutdown(self) -> None:
+            exporter.shutdown()
+
+    return SpanExport(Queue(Counting(), max_queue_size=QUEUE_SPANS_MAX), exporter)
 
 
 def exporter_arguments(endpoint: str) -> dict[str, Any]:

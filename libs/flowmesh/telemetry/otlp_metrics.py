@@ -55,8 +55,8 @@ class MetricsExport:
         self._scope = InstrumentationScope("flowmesh")
         self._since_ns = time.time_ns()
 
-    def send(self) -> bool:
-        """Send all current metrics; return False if the collector does not accept them."""
+    def send(self) -> int:
+        """Send all current metrics; return the number of those that were not accepted."""
         from opentelemetry.sdk.metrics.export import (
             MetricExportResult,
             MetricsData,
@@ -68,7 +68,8 @@ class MetricsExport:
         metrics = [converted(family, self._since_ns, now_ns) for family in self._registry.collect()]
         scope = ScopeMetrics(self._scope, metrics, "")
         data = MetricsData([ResourceMetrics(self._resource, [scope], "")])
-        return self._exporter.export(data) is MetricExportResult.SUCCESS
+        sent = self._exporter.export(data) is MetricExportResult.SUCCESS
+        return 0 if sent else len(metrics)
 
     def close(self) -> None:
         """Send the metrics a last time, for at most a second, and close the connection."""

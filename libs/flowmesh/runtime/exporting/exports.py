@@ -2,11 +2,14 @@
 
 import asyncio
 import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowmesh.runtime.clock import Clock
 from flowmesh.runtime.errors import ExportFailed, StartError
+from flowmesh.runtime.exporting.drops import dropped
 from flowmesh.runtime.exporting.otlp_http import HttpMetricExporter, http_span_exporter
 from flowmesh.runtime.exporting.remote_write import RemoteWriteLoop
 from flowmesh.runtime.exporting.statsd import StatsdLoop
@@ -16,6 +19,9 @@ from flowmesh.runtime.settings import Settings
 from flowmesh.telemetry import Metrics, SpanExport, Spans, TelemetryMissing, open_export
 from flowmesh.telemetry.export import HTTP, Collector, collector_of, export_by
 from flowmesh.telemetry.otlp_metrics import MetricsExport, grpc_metric_exporter
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter
 
 # The service name of the metrics of a process with several services.
 SUITE = "flowmesh"
@@ -33,7 +39,7 @@ class TelemetryExport:
         service = services[0] if len(services) == 1 else SUITE
         self._metrics: MetricsExport | None = None
         try:
-            self._spans = _span_export(collector_of(*configured, "TRACES"))
+            self._spans = _span_export(collector_of(*configured, "TRACES"), metrics)
             collector = collector_of(*configured, "METRICS")
             if seconds and collector:
                 self._metrics = MetricsExport(
@@ -48,7 +54,7 @@ class TelemetryExport:
             raise StartError(str(error)) from error
         self.loops: list[Loop] = []
         if self._metrics is not None:
-            self.loops.append(MetricsLoop(self._metrics, seconds))
+            self.loops.append(MetricsLoop(self._metrics, seconds, dropped(metrics, "otlp_metrics")))
         if settings.statsd:
             self.loops.append(StatsdLoop(metrics, settings.statsd, settings.statsd_seconds))
         if settings.remote_write:
@@ -64,32 +70,39 @@ class TelemetryExport:
         return self.spans.get(GATEWAY) or next(iter(self.spans.values()))
 
     def close(self) -> None:
-        """Send the rest. Blocks: call it in a thread."""
-        self._spans.close()
-        if self._metrics is not None:
-            self._metrics.close()
+        """Send the rest of both at once. Blocks: call it in a thread."""
+        exports = [each for each in (self._spans, self._metrics) if each is not None]
+        closing = [threading.Thread(target=each.close, daemon=True) for each in exports]
+        for each in closing:
+            each.start()
+        for each in closing:
+            each.join()
 
 
-def _span_export(collector: Collector | None) -> SpanExport:
+def _span_export(collector: Collector | None, metrics: Metrics) -> SpanExport:
     if collector is None:
         return SpanExport()
+    drop = dropped(metrics, "spans").inc
     if collector.protocol == HTTP:
-        return export_by(http_span_exporter(collector))
-    return open_export(collector.endpoint)
+        return export_by(http_span_exporter(collector), drop)
+    return open_export(collector.endpoint, drop)
 
 
 class MetricsLoop(Loop):
-    """Sends the metrics at a fixed interval."""
+    """Sends the metrics at a fixed interval; those that are not accepted are counted."""
 
     interval_ms = 1
 
-    def __init__(self, export: MetricsExport, seconds: float) -> None:
+    def __init__(self, export: MetricsExport, seconds: float, dropped: "Counter") -> None:
         self._export = export
         self._seconds = seconds
+        self._dropped = dropped
 
     async def run_once(self) -> None:
         await asyncio.sleep(self._seconds)
-        if not await asyncio.to_thread(self._export.send):
+        refused = await asyncio.to_thread(self._export.send)
+        if refused:
+            self._dropped.inc(refused)
             raise ExportFailed("the collector did not accept the metrics")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flowmesh.egress import OPEN, Egress, EgressFailure, Pool
@@ -28,15 +29,31 @@ class _Posts:
     def __init__(self, collector: Collector) -> None:
         self._url = collector.endpoint
         self._headers: Mapping[str, str] = {"content-type": CONTENT_TYPE, **collector.headers}
+        self._sending: set[asyncio.Task[int]] = set()
 
     def send(self, message: Any) -> bool:
         """Return True if the collector accepts a message."""
         try:
             return asyncio.run(self._send(message.SerializeToString())) < 300
-        except (EgressFailure, FlowmeshError):
+        except (EgressFailure, FlowmeshError, asyncio.CancelledError):
             return False
 
+    def abort(self) -> None:
+        """Cancel the calls under way, which block the threads that made them."""
+        for task in tuple(self._sending):
+            # The loop of a call that has just ended is closed.
+            with suppress(RuntimeError):
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
     async def _send(self, body: bytes) -> int:
+        task = asyncio.ensure_future(self._post(body))
+        self._sending.add(task)
+        try:
+            return await task
+        finally:
+            self._sending.discard(task)
+
+    async def _post(self, body: bytes) -> int:
         async with Egress(OPEN, pool=Pool.of_calls(1)) as egress:
             answer = await egress.send(
                 "POST",
@@ -63,6 +80,9 @@ def http_span_exporter(collector: Collector) -> SpanExporter:
             sent = posts.send(encode_spans(spans))
             return SpanExportResult.SUCCESS if sent else SpanExportResult.FAILURE
 
+        def shutdown(self) -> None:
+            posts.abort()
+
     return Exporter()
 
 
@@ -85,4 +105,5 @@ class HttpMetricExporter:
         return MetricExportResult.SUCCESS if sent else MetricExportResult.FAILURE
 
     def shutdown(self) -> None:
-        """Do nothing: no connection is kept."""
+        """Cancel the calls under way; no connection is kept."""
+        self._posts.abort()

@@ -10,6 +10,7 @@ from flowmesh.api.observe.v1 import remote_write_pb2 as pb
 from flowmesh.egress import OPEN, Egress, EgressFailure, Pool
 from flowmesh.errors import FlowmeshError
 from flowmesh.runtime.errors import ExportFailed
+from flowmesh.runtime.exporting.drops import dropped
 from flowmesh.runtime.exporting.increases import PREFIXES
 from flowmesh.runtime.exporting.snappy import block
 from flowmesh.runtime.loop import Loop
@@ -47,9 +48,7 @@ class RemoteWriteLoop(Loop):
         self._metrics, self._labels, self._now_us = metrics, labels, now_us
         self._url, self._seconds = settings.remote_write, settings.remote_write_seconds
         self._token_file = settings.remote_write_token_file
-        self._dropped = metrics.counter(
-            "flowmesh_observe_dropped_total", "Signals that were not kept.", ("kind",)
-        ).labels("remote_write")
+        self._dropped = dropped(metrics, "remote_write")
 
     async def run_once(self) -> int:
         """Wait for the interval, then send; return the number of series. Raises ExportFailed."""

@@ -1,1 +1,0 @@
-"""Calls of steps for other projects, and connections to the gateways of other cells."""
