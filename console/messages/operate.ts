@@ -34,7 +34,6 @@ export const operate = {
   "topology.none": "No workflows yet",
   "topology.noneHint": "Workflows and the services that their tasks call appear around the suite.",
   "topology.name": "Topology",
-  "topology.connections": "Connections",
   "topology.suite": "Flowmesh",
   "topology.workflows": "Workflows and callers",
   "topology.services": "Called services",

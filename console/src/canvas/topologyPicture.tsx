@@ -3,6 +3,8 @@ import { useLayoutEffect, useRef, useState } from "react";
 import { say } from "@/model/messages";
 import { lookOf } from "@/model/status";
 import { type Calls, rate, shownService, type Topology } from "@/model/topology";
+import { BoxPicture, curve } from "./boxPicture";
+import boxes from "./boxPicture.module.css";
 import styles from "./topologyPicture.module.css";
 
 const ROW = 34;
@@ -55,29 +57,24 @@ export function TopologyPicture({ topology, chosen, choose, labelOf = shownServi
     choose: () => choose(chosen === name ? undefined : name),
   });
   return (
-    <div
-      ref={frame}
+    <BoxPicture
+      frame={frame}
+      name={say("topology.name")}
+      width={WIDTH}
+      height={height}
       className={styles.frame}
-      role="group"
-      aria-label={say("topology.name")}
-      // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys
-      tabIndex={0}
-    >
-      <div className={styles.picture} style={{ width: WIDTH, height }}>
-        <svg width={WIDTH} height={height} aria-hidden>
-          <title>{say("topology.connections")}</title>
+      lines={
+        <>
           {!quiet &&
             flows.map((flow) => (
               <path
                 key={flow.name}
                 className={styles.inner}
                 data-dim={(!!chosen && !touched.has(flow.name)) || undefined}
-                d={curve(
-                  SUITE_X + BOX,
-                  height / 2 + TOP / 2,
-                  FLOW_X,
-                  (flowY.get(flow.name) ?? 0) + 13,
-                )}
+                d={curve([
+                  { x: SUITE_X + BOX, y: height / 2 + TOP / 2 },
+                  { x: FLOW_X, y: (flowY.get(flow.name) ?? 0) + 13 },
+                ])}
               />
             ))}
           {flows.flatMap((flow) =>
@@ -92,34 +89,35 @@ export function TopologyPicture({ topology, chosen, choose, labelOf = shownServi
               return <Line key={key} from={from + 13} to={to + 13} dim={dim} calls={called} />;
             }),
           )}
-        </svg>
-        <Heading x={SUITE_X} text={say("topology.suite")} />
-        <Heading x={FLOW_X} text={more(say("topology.workflows"), topology.workflows.length)} />
-        <Heading x={OUT_X} text={more(say("topology.services"), topology.outside.length)} />
-        {topology.suite.map((each, index) => (
-          <Link
-            key={each.name}
-            to="/services"
-            className={styles.box}
-            data-family={lookOf(each.health).family}
-            style={{ left: SUITE_X, top: place(index, topology.suite.length), width: BOX }}
-            title={`${each.name}: ${lookOf(each.health).word}`}
-          >
-            <span className="truncate">{each.name}</span>
-            <small>
-              {lookOf(each.health).word}
-              {each.instances > 1 && ` ×${each.instances}`}
-            </small>
-          </Link>
-        ))}
-        {flows.map((each) => (
-          <Box key={each.name} name={each.name} x={FLOW_X} y={flowY} {...box(each.name)} />
-        ))}
-        {outside.map((each) => (
-          <Box key={each.name} name={each.name} x={OUT_X} y={outY} {...box(each.name)} />
-        ))}
-      </div>
-    </div>
+        </>
+      }
+    >
+      <Heading x={SUITE_X} text={say("topology.suite")} />
+      <Heading x={FLOW_X} text={more(say("topology.workflows"), topology.workflows.length)} />
+      <Heading x={OUT_X} text={more(say("topology.services"), topology.outside.length)} />
+      {topology.suite.map((each, index) => (
+        <Link
+          key={each.name}
+          to="/services"
+          className={`${boxes.box} ${styles.box}`}
+          data-family={lookOf(each.health).family}
+          style={{ left: SUITE_X, top: place(index, topology.suite.length), width: BOX }}
+          title={`${each.name}: ${lookOf(each.health).word}`}
+        >
+          <span className="truncate">{each.name}</span>
+          <small>
+            {lookOf(each.health).word}
+            {each.instances > 1 && ` ×${each.instances}`}
+          </small>
+        </Link>
+      ))}
+      {flows.map((each) => (
+        <Box key={each.name} name={each.name} x={FLOW_X} y={flowY} {...box(each.name)} />
+      ))}
+      {outside.map((each) => (
+        <Box key={each.name} name={each.name} x={OUT_X} y={outY} {...box(each.name)} />
+      ))}
+    </BoxPicture>
   );
 }
 
@@ -134,10 +132,14 @@ interface LineProps {
 function Line({ from, to, dim, calls }: LineProps) {
   const path = (
     <path
-      className={styles.line}
+      className={boxes.line}
       data-dim={dim || undefined}
-      data-called={(calls && (calls.errors > 0 ? "failing" : "well")) || undefined}
-      d={curve(FLOW_X + BOX, from, OUT_X, to)}
+      data-called={!!calls || undefined}
+      data-failing={(calls && calls.errors > 0) || undefined}
+      d={curve([
+        { x: FLOW_X + BOX, y: from },
+        { x: OUT_X, y: to },
+      ])}
     />
   );
   if (!calls) return path;
@@ -174,11 +176,6 @@ function touching(topology: Topology, name: string | undefined): ReadonlySet<str
   return found;
 }
 
-function curve(x1: number, y1: number, x2: number, y2: number): string {
-  const middle = (x1 + x2) / 2;
-  return `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}`;
-}
-
 function Heading({ x, text }: { x: number; text: string }) {
   return (
     <h2 className={styles.heading} style={{ left: x, width: BOX }}>
@@ -202,7 +199,7 @@ function Box({ name, label, x, y, chosen, dim, choose, point }: BoxProps) {
   return (
     <button
       type="button"
-      className={styles.box}
+      className={`${boxes.box} ${styles.box}`}
       aria-pressed={chosen}
       data-dim={dim || undefined}
       style={{ left: x, top: y.get(name) ?? 0, width: BOX }}
