@@ -1,13 +1,13 @@
 """F22: the disks of PostgreSQL and of NATS are full; writes are refused until there is room."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
 
 from flowmesh.testing import audit, checker
+from flowmesh.testing.disks import full, small_disk
 from flowmesh.testing.polling import pause, until
 from flowmesh.testing.world import World
 from tests.faults.harness.rig import Rig
@@ -15,7 +15,6 @@ from tests.faults.harness.scenario import Scenario
 from tests.faults.harness.tally import Tally
 
 DISKS = {"postgres": "192m", "nats": "24m"}
-BLOCK = bytes(1 << 20)
 REFUSED_WITHIN_S = 30.0
 FULL_S = 3.0
 SPARE_LOGS = 3
@@ -28,34 +27,12 @@ TEXT = "x" * 6_000
 async def disks(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
     """A rig whose PostgreSQL and NATS have small file systems of their own."""
     folder = tmp_path_factory.mktemp("disks")
-    mounted = [folder / "servers" / name for name in DISKS]
-    try:
-        for disk in mounted:
-            disk.mkdir(parents=True)
-            size = f"size={DISKS[disk.name]}"
-            await command("mount", "-t", "tmpfs", "-o", size, "tmpfs", str(disk))
-        async with Rig(folder) as rig:
-            await audit.install(rig.postgres)
-            yield rig
-    finally:
-        for disk in mounted:
-            await command("umount", "-l", str(disk))
-
-
-async def command(*words: str) -> None:
-    process = await asyncio.create_subprocess_exec(*words)
-    assert await process.wait() == 0, f"{' '.join(words)} failed; it takes root"
-
-
-def fill(disk: Path) -> Path:
-    """A file that takes all the room that is left."""
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(BLOCK)
-        except OSError:
-            return ballast
+    async with AsyncExitStack() as stack:
+        for name, size in DISKS.items():
+            await stack.enter_async_context(small_disk(folder / "servers" / name, size))
+        rig = await stack.enter_async_context(Rig(folder))
+        await audit.install(rig.postgres)
+        yield rig
 
 
 async def spare_logs(disks: Rig) -> None:
@@ -83,21 +60,18 @@ async def test_the_disk_of_the_database_is_full(disks: Rig, world: World, tally:
         other = await disks.define({"id": "other", "name": "other", "steps": [REST]})
         await running.in_flight()
         await spare_logs(disks)
-        ballast = fill(disks.servers.data_dir.path / "postgres")
-        try:
+        with full(disks.servers.data_dir.path / "postgres"):
             running.breaks()
 
-            async def full() -> bool:
+            async def refused() -> bool:
                 body = {"workflowId": other, "context": {"text": TEXT}}
                 answer = await disks.post("/executions/start", body)
                 return answer.status == 429 and "STORAGE_FULL" in answer.text
 
-            await until("told that storage is full", full, within_s=REFUSED_WITHIN_S)
+            await until("a refusal for full storage", refused, within_s=REFUSED_WITHIN_S)
             known = await disks.get(f"/executions/{running.orders.ids[0]}")
             assert known.status == 200
             await pause(FULL_S)
-        finally:
-            ballast.unlink()
         await scenario.finish(running, "F22")
 
 
@@ -113,12 +87,9 @@ async def test_the_disk_of_nats_is_full(disks: Rig, world: World, tally: Tally) 
     async with scenario.drill("full disk of NATS", orders=60, late_orders=60) as running:
         await scenario.whole()
         await running.in_flight()
-        ballast = fill(disks.servers.data_dir.path / "nats")
-        try:
+        with full(disks.servers.data_dir.path / "nats"):
             running.breaks()
             await running.all_ended()
-        finally:
-            ballast.unlink()
         disks.servers.kill("nats")
         await disks.servers.until_ready("nats")
         await scenario.finish(running, "F22")

@@ -1,5 +1,6 @@
 """What a cluster promises when one of its processes is killed, stopped or replaced."""
 
+import os
 import signal
 from contextlib import AsyncExitStack
 
@@ -11,6 +12,8 @@ from flowmesh.testing.polling import allowed_s, until
 from flowmesh.testing.world import World
 from tests.drills.breaking import balanced, drill, epochs, owned_by, packer, there
 from tests.drills.packer import ACTION
+from tests.drills.short import completed, executed
+from tests.features.store import metric
 
 # From the fault to the next committed transition. One kill is one draw: its wait is what is left
 # of the lease, 2 to 3 s, so the bound is that of the slowest, not the 2.8 s of the median.
@@ -18,6 +21,8 @@ RECOVERED_S = 5.0
 HANDED_OVER_S = 1.0
 REDISPATCHED_S = 4.0
 WORKER_REPLACED_S = 1.5
+RECORDED_S = 60.0
+DROPPED = "flowmesh_observe_dropped_total"
 
 pytestmark = pytest.mark.long
 
@@ -114,6 +119,34 @@ async def test_a_killed_event_service_costs_subscribers_nothing(
         outcome = await running.finish(extra_deliveries=0)
 
     assert outcome.reopened > 0
+
+
+@pytest.mark.feature("S1-196")
+@pytest.mark.fault("F4")
+@pytest.mark.timeout(180)
+async def test_a_store_of_signals_that_hangs_and_dies_costs_no_execution(cluster: Cluster) -> None:
+    """Signals are dropped and counted meanwhile, and kept when it is back."""
+    await there(cluster, "event")
+    await executed(cluster)
+    gateway = cluster.member("gateway")
+    before = await metric(cluster, DROPPED, kind="calls")
+    pid = cluster.send("event", signal.SIGSTOP)
+    await completed(cluster, 300)
+
+    async def dropped() -> bool:
+        return await metric(cluster, DROPPED, kind="calls") > before
+
+    await until("counted drops", dropped, within_s=RECORDED_S)
+    os.kill(pid, signal.SIGKILL)
+    await completed(cluster, 300)
+    assert cluster.member("gateway") == gateway
+
+    async def recorded() -> bool:
+        own = await executed(cluster)
+        calls = await cluster.get(f"/api/v1/observe/calls?filter=execution%20%3D%20{own}")
+        return calls.status == 200 and bool(calls.json["calls"])
+
+    await until("kept calls", recorded, within_s=RECORDED_S)
 
 
 @pytest.mark.feature("S4-53", "S3-46", "S1-137")

@@ -524,6 +524,33 @@ export interface CellAdvice {
   partial: string[];
 }
 
+/** An execution of a project in a cell. */
+export interface CellExecution {
+  executionId: string;
+  workflow: string;
+  workflowName: string;
+  version: number;
+  format?: string;
+  status: "canceled" | "completed" | "failed" | "paused" | "pending" | "running";
+  startedAt?: string;
+  endedAt?: string;
+  durationMs?: number;
+  lastSequence?: number;
+  requestId?: string;
+  error?: FailureValue;
+  archived?: boolean;
+  search?: Record<string, unknown>;
+  namespace: string;
+  cell: string;
+}
+
+/** Executions, newest first; `partial` has the cells that did not answer. */
+export interface CellExecutionList {
+  executions: CellExecution[];
+  nextPageToken: string;
+  partial: string[];
+}
+
 /** Cells by number, and moves by project. */
 export interface CellList {
   cells: CellValue[];
@@ -1623,10 +1650,11 @@ export interface KeptLog {
   position: number;
 }
 
-/** Log records, newest first; after a position the oldest first. */
+/** Log records, newest first; after a position the oldest first. `notKeptSince` is there while the store of signals refuses them, so that records are missing. */
 export interface KeptLogList {
   logs: KeptLog[];
   nextPageToken?: string;
+  notKeptSince?: string;
 }
 
 /** A JSON Web Key Set (RFC 7517) with the public keys of access tokens. */
@@ -3319,9 +3347,9 @@ export interface SeriesPointValue {
   value: number;
 }
 
-/** Kept calls between two services, attempts at a worker, or messages to or from a queue. Without a caller they are of clients, or of calls that are not kept. */
+/** Kept calls between two services, attempts at a worker, messages to or from a queue, or requests to an application. Without a caller they are of clients, or of calls that are not kept. */
 export interface ServiceCallsValue {
-  kind: "call" | "consumers" | "queue" | "worker";
+  kind: "application" | "call" | "consumers" | "queue" | "worker";
   caller?: string;
   service: string;
   namespace?: string;
@@ -3337,7 +3365,7 @@ export interface ServiceList {
   nextPageToken: string;
 }
 
-/** Services with their rates, and calls between services, workers and queues. */
+/** Services with their rates, and calls between services, workers, queues and applications. */
 export interface ServiceMapValue {
   services: ServiceNodeValue[];
   calls: ServiceCallsValue[];
@@ -4641,6 +4669,7 @@ export interface Reads {
   "/api/v1/transform/operations": { query: {  }; body: unknown; answer: OperationList };
   "/api/v1/payloads/{digest}": { query: {  }; body: unknown; answer: unknown };
   "/api/v1/cells": { query: {  }; body: unknown; answer: CellList };
+  "/api/v1/cells/executions": { query: { projects: string[]; filter?: string; workflow?: string; status?: ("pending" | "running" | "paused" | "completed" | "failed" | "canceled")[]; startedAfter?: string; startedBefore?: string; pageSize?: number; pageToken?: string }; body: unknown; answer: CellExecutionList };
   "/api/v1/cells/advice": { query: { projects: string[] }; body: unknown; answer: CellAdvice };
   "/api/v1/topology": { query: { minutes?: number }; body: unknown; answer: CallTopology };
   "/api/v1/auth/sessions": { query: {  }; body: unknown; answer: SessionList };

@@ -66,6 +66,18 @@ test("a stored objective is listed with its budget @S1-196", async ({ page, requ
   await expect(page).toHaveURL(/workflow=orders/);
 });
 
+test("the page says since when signals are not kept @S1-196", async ({ page }) => {
+  let notKeptSince: string | undefined = new Date(Date.now() - 300_000).toISOString();
+  await page.route(/\/api\/v1\/observe\/logs\?pageSize=1$/, (route) =>
+    route.fulfill({ json: { logs: [], notKeptSince } }),
+  );
+  await page.goto("/observe?hours=1");
+  const notice = page.getByText(/^Signals are not kept/);
+  await expect(notice).toContainText("5 m");
+  notKeptSince = undefined;
+  await expect(notice).toHaveCount(0, { timeout: 20_000 });
+});
+
 const TAILED_MS = 8_000;
 const PER_SECOND = 1_000;
 const FRAME_MS = 50;

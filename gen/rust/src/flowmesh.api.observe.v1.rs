@@ -465,7 +465,7 @@ pub struct ServiceCalls {
     /// Empty for a client, or for a call that is not kept.
     #[prost(string, tag = "1")]
     pub caller: ::prost::alloc::string::String,
-    /// The service, the worker or the queue that is called.
+    /// The service, the worker, the queue or the application that is called.
     #[prost(string, tag = "2")]
     pub service: ::prost::alloc::string::String,
     #[prost(int64, tag = "3")]
@@ -479,7 +479,7 @@ pub struct ServiceCalls {
     pub p95_ms: f64,
     #[prost(enumeration = "ServiceCallsKind", tag = "7")]
     pub kind: i32,
-    /// Of a worker or a queue.
+    /// Of a worker, a queue or an application.
     #[prost(string, tag = "8")]
     pub namespace: ::prost::alloc::string::String,
 }
@@ -570,6 +570,8 @@ pub enum ServiceCallsKind {
     /// All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
     /// caller is the queue.
     Consumers = 4,
+    /// All requests to an application of this installation, on all of its routes.
+    Application = 5,
 }
 impl ServiceCallsKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -583,6 +585,7 @@ impl ServiceCallsKind {
             Self::Worker => "SERVICE_CALLS_KIND_WORKER",
             Self::Queue => "SERVICE_CALLS_KIND_QUEUE",
             Self::Consumers => "SERVICE_CALLS_KIND_CONSUMERS",
+            Self::Application => "SERVICE_CALLS_KIND_APPLICATION",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -593,6 +596,7 @@ impl ServiceCallsKind {
             "SERVICE_CALLS_KIND_WORKER" => Some(Self::Worker),
             "SERVICE_CALLS_KIND_QUEUE" => Some(Self::Queue),
             "SERVICE_CALLS_KIND_CONSUMERS" => Some(Self::Consumers),
+            "SERVICE_CALLS_KIND_APPLICATION" => Some(Self::Application),
             _ => None,
         }
     }
@@ -743,6 +747,9 @@ pub struct ListLogsResponse {
     pub logs: ::prost::alloc::vec::Vec<LogRecord>,
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Since then the store refuses signals, so that records are missing; 0 if it takes them.
+    #[prost(int64, tag = "3")]
+    pub not_kept_since_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListServiceLogsRequest {
@@ -761,6 +768,9 @@ pub struct ListServiceLogsResponse {
     pub logs: ::prost::alloc::vec::Vec<LogRecord>,
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Since then the store refuses signals, so that records are missing; 0 if it takes them.
+    #[prost(int64, tag = "3")]
+    pub not_kept_since_us: i64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCallsRequest {

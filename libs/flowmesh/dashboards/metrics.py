@@ -7,6 +7,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 
 _COUNTERS: Final = """
     flowmesh_access_refusals method reason
+    flowmesh_app_requests namespace app route outcome
     flowmesh_archive_failures
     flowmesh_attempts task_type outcome
     flowmesh_broker_messages_ended namespace queue cause
@@ -57,26 +58,15 @@ _COUNTERS: Final = """
     messages_published namespace queue
     process_cpu_seconds
 """
-_GAUGES: Final = """
+# Each instance of a service has its share of what these count: together they are the sum.
+_SHARES: Final = """
     flowmesh_breakers_open
     flowmesh_broker_consumers namespace queue
     flowmesh_bus_readers
-    flowmesh_certificate_expiry_timestamp_seconds certificate
-    flowmesh_data_keys_to_rewrap
-    flowmesh_definition_cache_hit_ratio cache
-    flowmesh_disk_free_bytes
-    flowmesh_disk_size_bytes
-    flowmesh_event_change_lag_bytes namespace workflow trigger
     flowmesh_event_subscribers kind
-    flowmesh_oldest_ready_task_seconds
-    flowmesh_operator_certificate_days
     flowmesh_operator_leader
     flowmesh_operator_queue
-    flowmesh_operator_queue_age_seconds
-    flowmesh_orchestrators_attached
     flowmesh_partitions_owned
-    flowmesh_slo_budget_left namespace workflow
-    flowmesh_slo_burn namespace workflow window
     flowmesh_states_bytes
     flowmesh_states_cached
     flowmesh_tasks_held
@@ -84,11 +74,27 @@ _GAUGES: Final = """
     flowmesh_tasks_out
     flowmesh_tasks_ready
     flowmesh_worker_sets
+"""
+# Ages, ratios, and what each instance reads as a whole: of several instances the mean.
+_GAUGES: Final = """
+    flowmesh_certificate_expiry_timestamp_seconds certificate
+    flowmesh_data_keys_to_rewrap
+    flowmesh_definition_cache_hit_ratio cache
+    flowmesh_disk_free_bytes
+    flowmesh_disk_size_bytes
+    flowmesh_event_change_lag_bytes namespace workflow trigger
+    flowmesh_oldest_ready_task_seconds
+    flowmesh_operator_certificate_days
+    flowmesh_operator_queue_age_seconds
+    flowmesh_orchestrators_attached
+    flowmesh_slo_budget_left namespace workflow
+    flowmesh_slo_burn namespace workflow window
     flowmesh_wrapping_key_usable
     process_resident_memory_bytes
     queue_sizes namespace queue
 """
 _HISTOGRAMS: Final = """
+    flowmesh_app_request_seconds namespace app route
     flowmesh_attempt_seconds task_type
     flowmesh_commit_commands
     flowmesh_commit_seconds
@@ -111,11 +117,12 @@ _SUFFIXES: Final = {
     "gauge": ("",),
     "histogram": ("_bucket", "_count", "_sum"),
 }
-_TEXTS: Final[dict[Kind, str]] = {
-    "counter": _COUNTERS,
-    "gauge": _GAUGES,
-    "histogram": _HISTOGRAMS,
-}
+_TEXTS: Final[tuple[tuple[Kind, str], ...]] = (
+    ("counter", _COUNTERS),
+    ("gauge", _SHARES),
+    ("gauge", _GAUGES),
+    ("histogram", _HISTOGRAMS),
+)
 PROCESS: Final = "process"
 """Label that every kept series has: the service of its process."""
 
@@ -126,6 +133,7 @@ class Metric:
 
     kind: Kind
     labels: tuple[str, ...]
+    is_share: bool = False
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -135,14 +143,15 @@ class Metric:
 
 def _metrics() -> dict[str, Metric]:
     return {
-        f"{name}{suffix}": Metric(kind, tuple(labels))
-        for kind, text in _TEXTS.items()
+        f"{name}{suffix}": Metric(kind, tuple(labels), is_share=text is _SHARES)
+        for kind, text in _TEXTS
         for name, *labels in map(str.split, text.strip().splitlines())
         for suffix in _SUFFIXES[kind]
     }
 
 
 METRICS: Final = _metrics()
+SHARES: Final = tuple(name for name, metric in METRICS.items() if metric.is_share)
 
 
 def is_buckets(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from flowmesh.access.keys import OPEN_KEYS
@@ -11,6 +12,7 @@ from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1.access_service_pb2_grpc import AccessServiceStub
 from flowmesh.apphost.apps import Apps
 from flowmesh.apphost.moves import AppMoves
+from flowmesh.apphost.running.app_metrics import AppMetrics
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.host import HostLoop
@@ -18,6 +20,7 @@ from flowmesh.apphost.running.hosted_app import HostedApp
 from flowmesh.apphost.running.module_types import ModuleTypes
 from flowmesh.apphost.running.strangers import Strangers
 from flowmesh.apphost.running.suites import Suites
+from flowmesh.apphost.running.upgrades import Upgrades
 from flowmesh.apphost.server import AppServer
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import Key
@@ -78,7 +81,13 @@ async def run(runtime: Runtime) -> None:
             data=host.data_of,
         )
         runtime.serve(
-            AppServer(apps=apps, host=host, checks=checks, moves=moves),
+            AppServer(
+                apps=apps,
+                host=host,
+                checks=checks,
+                moves=moves,
+                upgrades=Upgrades(store=store, contents=contents, checks=checks),
+            ),
             app_service_pb2_grpc.add_AppServiceServicer_to_server,
         )
         await runtime.until_stopped()
@@ -122,6 +131,7 @@ def _hosted(
     """Return the factory of applications."""
     settings = runtime.settings
     data_dir = Path(settings.data_dir).absolute()
+    metrics = AppMetrics(runtime.metrics, exported=settings.metrics_workflows > 0)
 
     def made(key: Key, changed: Callable[[], None]) -> HostedApp:
         return HostedApp(
@@ -134,6 +144,7 @@ def _hosted(
             suites=suites,
             module_types=module_types,
             closed=runtime.keys is not None,
+            served=partial(metrics.add, key),
             changed=changed,
         )
 

@@ -12,6 +12,7 @@ from flowmesh.api.observe.v1 import dashboard_service_pb2_grpc, observe_service_
 from flowmesh.audit import audit_relay
 from flowmesh.observe.dashboard_server import DashboardServer
 from flowmesh.observe.dashboard_store import DashboardStore
+from flowmesh.observe.keeping import Keeping
 from flowmesh.observe.loops import KeepingLoop
 from flowmesh.observe.objective_store import ObjectiveStore
 from flowmesh.observe.objectives import ObjectiveLoop
@@ -59,6 +60,7 @@ async def serve_observe(runtime: Runtime, stack: AsyncExitStack) -> None:
     runtime.serve(
         ObserveServer(
             store=store,
+            keeping=Keeping(now_us=now_us, log=runtime.log),
             slos=slos,
             objectives=objectives,
             requests=Requests(

@@ -1,7 +1,7 @@
 """Series of a metric: the request with its defaults, label sets, and quantiles. Pure."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NoReturn
 from urllib.parse import unquote
@@ -15,20 +15,28 @@ HOUR_S: Final = 3_600
 MINUTE_S: Final = 60
 DAY_S: Final = 86_400
 PROCESS: Final = "process"
+BOUND: Final = "le"
 _NAME: Final = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]{0,127}")
 _CONDITION: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63})(!?=)(.{0,256})")
 
 
+Condition = tuple[str, bool, str]
+"""A label, whether it is equal, and a value."""
+
+Values = tuple[str, ...]
+"""The values of the labels that make groups."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A checked request; a condition is a label, whether it is equal, and a value."""
+    """A checked request."""
 
     metric: str
     from_us: int
     until_us: int
     step_s: int
     group_by: str
-    conditions: tuple[tuple[str, bool, str], ...]
+    conditions: tuple[Condition, ...]
     quantile: float
 
     @property
@@ -68,39 +76,43 @@ def wanted(request: pb.ListSeriesRequest, now_us: int) -> Wanted:
 
 def series_of(amounts: Iterable[Amount], ask: Wanted) -> list[pb.Series]:
     """Return the series of a metric, the largest first."""
-    buckets: dict[str, dict[int, dict[float, float]]] = {}
-    # Of each label set, which has a value in many steps.
-    placed: dict[tuple[str, str], tuple[str, float] | None] = {}
+    labels = (ask.group_by, BOUND) if ask.quantile else (ask.group_by,)
+    found: dict[str, pb.Series] = {}
+    for step, sums in sorted(sums_of(amounts, labels, ask.conditions).items()):
+        values = quantiles(sums, ask.quantile) if ask.quantile else sums
+        for (group,), value in values.items():
+            series = found.setdefault(group, pb.Series(group=group))
+            series.points.add(at_us=step * 1_000_000, value=value)
+    largest = sorted(found.values(), key=lambda each: -sum(point.value for point in each.points))
+    return largest[:SERIES_MAX]
+
+
+def sums_of(
+    amounts: Iterable[Amount], labels: Sequence[str], conditions: Sequence[Condition]
+) -> dict[int, dict[Values, float]]:
+    """Return the sums by step and by the values of labels, of all that fulfil the conditions."""
+    found: dict[int, dict[Values, float]] = {}
+    # Of each label set, which has a value in many steps; None of one that does not fulfil them.
+    places: dict[tuple[str, str], Values | None] = {}
     for each in amounts:
         name = each.process, each.labels
-        if name not in placed:
-            placed[name] = _place(each, ask)
-        place = placed[name]
-        if place is None:
-            continue
-        group, bound = place
-        at = buckets.setdefault(group, {}).setdefault(each.step_s, {})
-        at[bound] = at.get(bound, 0.0) + each.value
-    found = [
-        pb.Series(
-            group=group,
-            points=[
-                pb.SeriesPoint(at_us=step * 1_000_000, value=_value(at, ask.quantile))
-                for step, at in sorted(steps.items())
-            ],
-        )
-        for group, steps in buckets.items()
-    ]
-    found.sort(key=lambda each: -sum(point.value for point in each.points))
-    return found[:SERIES_MAX]
+        if name not in places:
+            named = labels_of(each)
+            fits = all((named.get(key, "") == value) is same for key, same, value in conditions)
+            places[name] = tuple(named.get(key, "") for key in labels) if fits else None
+        place = places[name]
+        if place is not None:
+            at = found.setdefault(each.step_s, {})
+            at[place] = at.get(place, 0.0) + each.value
+    return found
 
 
-def _place(amount: Amount, ask: Wanted) -> tuple[str, float] | None:
-    """Return the series and the bucket of a label set; None if the conditions exclude it."""
-    labels = labels_of(amount)
-    if not all((labels.get(name, "") == value) is same for name, same, value in ask.conditions):
-        return None
-    return labels.get(ask.group_by, ""), float(labels.get("le", "0")) if ask.quantile else 0.0
+def quantiles(sums: Mapping[Values, float], quantile: float) -> dict[Values, float]:
+    """Return a quantile of the buckets of each group, whose last label is their bound."""
+    buckets: dict[Values, list[tuple[float, float]]] = {}
+    for (*group, bound), count in sums.items():
+        buckets.setdefault(tuple(group), []).append((float(bound or 0), count))
+    return {group: quantile_of(sorted(each), quantile) for group, each in buckets.items()}
 
 
 def labels_of(amount: Amount) -> dict[str, str]:
@@ -109,10 +121,6 @@ def labels_of(amount: Amount) -> dict[str, str]:
     labels = {name: unquote(value) if "%" in value else value for name, value in parts}
     labels.setdefault(PROCESS, amount.process)
     return labels
-
-
-def _value(at: dict[float, float], quantile: float) -> float:
-    return quantile_of(sorted(at.items()), quantile) if quantile else at[0.0]
 
 
 def quantile_of(buckets: Sequence[tuple[float, float]], quantile: float) -> float:
@@ -136,7 +144,7 @@ def _step(seconds: float) -> int:
     )
 
 
-def _condition(text: str) -> tuple[str, bool, str]:
+def _condition(text: str) -> Condition:
     found = _CONDITION.fullmatch(text)
     if found is None:
         _refuse("where", f"{text[:64]!r} is not a condition such as code!=OK")

@@ -13,6 +13,7 @@ from flowmesh.errors import Invalid, Unavailable
 from flowmesh.observe import limits
 from flowmesh.observe.batches import check_batch
 from flowmesh.observe.filters import Where
+from flowmesh.observe.keeping import Keeping
 from flowmesh.observe.objective_store import ObjectiveStore
 from flowmesh.observe.questions.questions import Questions
 from flowmesh.observe.questions.sums import DAY_US, HOUR_US, Range, checked_range
@@ -36,6 +37,7 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         self,
         *,
         store: SignalStore,
+        keeping: Keeping,
         slos: Slos,
         objectives: ObjectiveStore,
         requests: Requests,
@@ -43,6 +45,7 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         now_us: Callable[[], int],
     ) -> None:
         self._store = store
+        self._keeping = keeping
         self._slos = slos
         self._objectives = objectives
         self._requests = requests
@@ -56,8 +59,9 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         try:
             await self._store.write(request)
         except STORE_ERRORS as error:
-            # Not logged: the line would be the next batch.
+            self._keeping.refused(error)
             raise Unavailable("STORAGE_UNAVAILABLE", "the signals were not stored") from error
+        self._keeping.stored()
         return pb.RecordSignalsResponse()
 
     async def ListSeries(
@@ -74,13 +78,21 @@ class ObserveServer(observe_service_pb2_grpc.ObserveServiceServicer):
         logs, token = await self._logs(request, namespace)
         for each in logs:
             each.fields = _without_internals(each.fields)
-        return pb.ListLogsResponse(logs=logs, next_page_token=token)
+        return pb.ListLogsResponse(
+            logs=logs,
+            next_page_token=token,
+            not_kept_since_us=self._keeping.not_kept_since_us,
+        )
 
     async def ListServiceLogs(
         self, request: pb.ListServiceLogsRequest, context: Context
     ) -> pb.ListServiceLogsResponse:
         logs, token = await self._logs(request, "")
-        return pb.ListServiceLogsResponse(logs=logs, next_page_token=token)
+        return pb.ListServiceLogsResponse(
+            logs=logs,
+            next_page_token=token,
+            not_kept_since_us=self._keeping.not_kept_since_us,
+        )
 
     async def ListCalls(
         self, request: pb.ListCallsRequest, context: Context

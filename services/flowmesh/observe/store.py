@@ -1,6 +1,7 @@
 """Kept signals as rows; each day is a partition."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
+from flowmesh.dashboards.metrics import SHARES
 from flowmesh.observe.filters import Where
 from flowmesh.observe.limits import QUERY_TIMEOUT_S, WRITE_TIMEOUT_S
 from flowmesh.storage import load_queries
@@ -79,8 +81,12 @@ class SignalStore:
     async def amounts(
         self, metric: str, from_us: int, until_us: int, step_s: int, *, hours: bool
     ) -> list[Amount]:
-        """Return the sums of a metric by step, or the means of a gauge."""
-        query = self._sql.hours if hours else self._sql.minutes
+        """Return the sums of a metric by step, or the means of a gauge.
+
+        Of a gauge the instances of a service have shares, which are summed, or its mean.
+        """
+        minutes = self._sql.shares if metric in SHARES else self._sql.minutes
+        query = self._sql.hours if hours else minutes
         async with self._pool.acquire(timeout=QUERY_TIMEOUT_S) as connection:
             rows = query(
                 connection, metric=metric, from_us=from_us, until_us=until_us, step_s=step_s
@@ -108,21 +114,30 @@ class SignalStore:
     # --- days ---
 
     async def keep(self, retention: Retention, today: date) -> int:
-        """Make the partitions of the next days, and drop those beyond days or size."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-            found = [row async for row in self._sql.partitions(connection)]
-            names = {row["name"] for row in found}
+        """Drop the partitions beyond days or size, then make those of the next days.
+
+        Each in its transaction: what is dropped makes room for the others on a full disk.
+        """
+        async with self._days() as (connection, found):
+            old = list(_old(found, retention, today))
+            for name in old:
+                await connection.execute(f"drop table {name}")
+            await self._sql.delete_hours(connection, months=retention.months)
+        async with self._days() as (connection, found):
+            names = {*old, *(row["name"] for row in found)}
             for ahead in range(-1, DAYS_AHEAD + 1):
                 day = today + timedelta(days=ahead)
                 for table in TABLES:
                     if _partition(table, day) not in names:
                         await connection.execute(_creation(table, day))
-            old = list(_old(found, retention, today))
-            for name in old:
-                await connection.execute(f"drop table {name}")
-            await self._sql.delete_hours(connection, months=retention.months)
         return len(old)
+
+    @asynccontextmanager
+    async def _days(self) -> AsyncIterator[tuple[Any, list[Any]]]:
+        """Yield a transaction that alone changes the partitions, and their rows."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+            yield connection, [row async for row in self._sql.partitions(connection)]
 
     async def add_hours(self, now_us: int) -> int:
         """Sum the hours that have ended since the last one; return their number."""
@@ -132,7 +147,7 @@ class SignalStore:
         count = 0
         # A process sends a minute after its end.
         while hour_us and hour_us + _HOUR_US + 2 * 60_000_000 <= now_us:
-            await self._sql.add_hour(self._pool, hour_us=hour_us)
+            await self._sql.add_hour(self._pool, hour_us=hour_us, shares=list(SHARES))
             hour_us += _HOUR_US
             count += 1
         return count

@@ -46,7 +46,6 @@ from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Runtime, StartError
 from flowmesh.runtime.data_keys import encrypting
 from flowmesh.runtime.namespace_quotas import NamespaceQuotas
-from flowmesh.runtime.projects.calls import ProjectCalls, project_calls
 
 RESTART_PAUSE_S = 1.0
 
@@ -68,8 +67,7 @@ async def run(runtime: Runtime) -> None:
         )
         store = OrchestratorStore(Queries(pool, call=relay.call, keys=keys))
         archive = await stack.enter_async_context(_archive(runtime, store))
-        calls = await stack.enter_async_context(project_calls(runtime))
-        core = compose(_environment(runtime, store, finished, archive, calls))
+        core = compose(_environment(runtime, store, finished, archive))
         await encrypting(runtime, keys, core.memory.states.evict_namespaces)
         lifecycle = _served(runtime, core, finished)
         stack.push_async_callback(core.calls.peers.close)
@@ -144,11 +142,7 @@ async def _archive(runtime: Runtime, store: OrchestratorStore) -> AsyncIterator[
 
 
 def _environment(
-    runtime: Runtime,
-    store: OrchestratorStore,
-    finished: FinishedStates,
-    archive: Archive | None,
-    calls: ProjectCalls,
+    runtime: Runtime, store: OrchestratorStore, finished: FinishedStates, archive: Archive | None
 ) -> Environment:
     definitions = runtime.stub(definition_service_pb2_grpc.DefinitionServiceStub, "definition")
     settings = runtime.settings
@@ -188,7 +182,6 @@ def _environment(
         ),
         permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
         control_stub=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
-        project_calls=calls,
         archive=archive,
         finished=finished,
         policy=policies.load(settings.policy) if settings.policy else None,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from flowmesh.sdk import Client, TaskContext, TaskFailure, Worker
@@ -13,6 +14,7 @@ from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.features import natives
+from tests.features.applications.test_app_parts import app_of
 from tests.features.commands import command
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -189,6 +191,34 @@ async def test_workers_and_queues_are_on_the_map(desk: Suite) -> None:
     assert [(each["caller"], each["calls"]) for each in consumed] == [("sold", SOLD)]
     shown = await command(desk, "observe", "map")
     assert f"broker -> sold: {SOLD} messages, 0 errors" in shown.out, shown.err
+
+
+@pytest.mark.feature("S1-196")
+async def test_applications_are_on_the_map(desk: Suite) -> None:
+    """With all requests to their routes; those with a status from 500 are errors."""
+    steps = {
+        "/good": {"name": "out", "type": "step.json_response", "config": {"body": {"ok": True}}},
+        "/bad": {"name": "out", "type": "step.json_response", "config": {"status": 503}},
+    }
+    routes = [{"method": "GET", "path": path, "pipeline": [step]} for path, step in steps.items()]
+    made = await desk.post("/api/v1/apps/parts:deploy", {"document": app_of(routes=routes)})
+    assert made.status == 201, made.text
+    address = (await desk.get("/api/v1/apps/parts")).json["addresses"]["web"]
+    async with aiohttp.ClientSession() as session:
+        for path, status, count in (("/good", 200, 9), ("/bad", 503, 3), ("/none", 404, 1)):
+            for _ in range(count):
+                async with session.get(f"http://{address}{path}") as answer:
+                    assert answer.status == status, path
+    routes_kept = await kept(desk, "flowmesh_app_requests_total", "route", 13)
+    assert (routes_kept["/good"], routes_kept["/bad"]) == (9, 3)
+    calls = (await desk.get(f"{OBSERVE}/map")).json["calls"]
+    (found,) = [each for each in calls if each["kind"] == "application"]
+    assert (found["service"], found["namespace"]) == ("parts", "default")
+    assert (found["calls"], found["errors"]) == (13, 3)
+    assert 0 < found["meanMs"] < 30_000
+    assert 0 < found["p95Ms"] < 30_000
+    shown = await command(desk, "observe", "map")
+    assert "clients -> parts: 13 requests, 3 errors" in shown.out, shown.err
 
 
 @pytest.mark.feature("S1-196")

@@ -32,7 +32,6 @@ from tests.features.security.audited import COMPANY, WAIT_S, Audited, audited_me
 from tests.features.security.audited_identity import (
     change_encryption,
     change_providers,
-    change_secrets,
     change_tenants,
     log_in_by_loopback,
 )
@@ -328,7 +327,12 @@ async def _contents(audited: Audited, project: str) -> None:
     quota = quota_service_pb2.Quota(running_executions=1_000)
     await call(owner, "QuotaService.SetQuota", project_id=project, quota=quota)
     await call(owner, "PlanService.SetPlan", company_id="co_default", plan={"name": "team"})
-    await change_secrets(owner, NAMESPACE["namespace"])
+    await call(owner, "SecretService.PutSecret", name="token", value=b"canary", **NAMESPACE)
+    opened = await call(owner, "SecretService.PrepareSecretImport", **NAMESPACE)
+    to = {"import_id": opened.import_id, **NAMESPACE}
+    page = await call(owner, "SecretService.ExportSecrets", public_key=opened.public_key, **to)
+    await call(owner, "SecretService.ImportSecrets", sealed=page.sealed, **to)
+    await call(owner, "SecretService.DeleteSecret", name="token", **NAMESPACE)
     file = {"project_id": project, "path": "a.txt"}
     await call(owner, "FileService.PutFile", data=b"text", **file)
     await call(owner, "FileService.DeleteFile", **file)
@@ -345,6 +349,11 @@ async def _messages(audited: Audited) -> None:
     await call(owner, "BrokerService.Bind", binding=binding, **NAMESPACE)
     await call(owner, "BrokerService.Unbind", binding=binding, **NAMESPACE)
     await call(owner, "MessageService.SeekGroup", queue="q", group="g", **NAMESPACE)
+    await call(owner, "QueueMoveService.SuspendQueues", suspended=True, **NAMESPACE)
+    await call(owner, "QueueMoveService.ExportMessages", queue="q", **NAMESPACE)
+    await call(owner, "QueueMoveService.ImportMessages", queue="q", origin="o", **NAMESPACE)
+    await call(owner, "QueueMoveService.RemoveMessages", queue="q", sequence=1, **NAMESPACE)
+    await call(owner, "QueueMoveService.SuspendQueues", **NAMESPACE)
     await call(owner, "MessageService.Redrive", queue="q", **NAMESPACE)
     await call(owner, "MessageService.Discard", queue="q", sequences=[1], **NAMESPACE)
     await call(owner, "MessageService.PurgeQueue", queue="q", **NAMESPACE)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
@@ -54,6 +55,28 @@ async def test_minutes_are_summed_to_hours_once(pool: Any) -> None:
     assert sorted(each.value for each in minutes) == [2, 120]
 
 
+@pytest.mark.parametrize(
+    ("metric", "expected"), [("flowmesh_tasks_ready", 30), ("flowmesh_disk_free_bytes", 15)]
+)
+async def test_gauges_of_several_instances(pool: Any, metric: str, expected: float) -> None:
+    """Shares are summed, other gauges are averaged; over time both are means, by the hour too."""
+    store = SignalStore(pool)
+    await store.keep(KEEP, DAY)
+    for number in range(60):
+        for instance, value in (("a", 10 + number % 2), ("b", 20 - number % 2)):
+            points = pb.MetricPoints(metric=metric, gauge=True, labels=[""], values=[value])
+            at_us = NOON_US + number * MINUTE_US
+            batch = pb.RecordSignalsRequest(
+                service="orchestrator", instance_id=instance, at_us=at_us, metrics=[points]
+            )
+            await store.write(batch)
+    await store.add_hours(NOON_US + 63 * MINUTE_US)
+    until_us = NOON_US + 60 * MINUTE_US
+    for step_s, hours in ((60, False), (300, False), (3_600, True)):
+        found = await store.amounts(metric, NOON_US, until_us, step_s, hours=hours)
+        assert {each.value for each in found} == {expected}, (step_s, hours)
+
+
 async def test_days_beyond_retention_are_dropped(pool: Any) -> None:
     """Logs go before metrics, and days ahead are there."""
     store = SignalStore(pool)
@@ -77,6 +100,20 @@ async def test_the_oldest_days_are_dropped_beyond_the_size(pool: Any) -> None:
     left = await partitions(pool)
     assert f"points_{DAY:%Y%m%d}" not in left
     assert f"points_{later:%Y%m%d}" in left
+
+
+async def test_old_days_are_dropped_although_new_ones_cannot_be_made(pool: Any) -> None:
+    """As on a full disk, on which the dropped ones make the room."""
+    store = SignalStore(pool)
+    await store.keep(KEEP, DAY)
+    later = DAY + timedelta(days=16)
+    await pool.execute(f"create table points_{later:%Y%m%d} ()")
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await store.keep(KEEP, later)
+    assert f"points_{DAY:%Y%m%d}" not in await partitions(pool)
+    await pool.execute(f"drop table points_{later:%Y%m%d}")
+    await store.keep(KEEP, later)
+    assert f"points_{later:%Y%m%d}" in await partitions(pool)
 
 
 async def test_a_window_of_time_has_its_records_only(pool: Any) -> None:

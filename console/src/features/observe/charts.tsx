@@ -1,7 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { read } from "@/api/client";
-import type { MetricSeriesList } from "@/api/schema";
+import type { DashboardSeriesValue, MetricSeriesList } from "@/api/schema";
 import { Chart, type LineStyle, type Mark } from "@/canvas/chart";
 import { percentileLine } from "@/canvas/percentiles";
 import { Empty, Skeleton } from "@/design/primitives";
@@ -87,85 +87,81 @@ interface Signal {
     | "consumed"
     | "sizes";
   metric: string;
-  groupBy: string;
+  by: string;
   where?: readonly string[];
   quantile?: number;
 }
 
 const GOOD = ["200", "201", "202", "204", "206", "304"].map((each) => `status!=${each}`);
 
-/** Attempts of tasks by a label: completed, failed, and their durations. */
-function attemptsBy(label: "task_type" | "worker"): readonly Signal[] {
-  const metric = `flowmesh_${label}_attempts_total`;
+/** What ended by a label: completed, failed, and its durations. */
+function endedBy(by: string, of: string, name: "attempts" | "calls"): readonly Signal[] {
+  const metric = `flowmesh_${of}s_total`;
   return [
-    { name: "attempts", metric, groupBy: label, where: ["outcome=completed"] },
-    { name: "failures", metric, groupBy: label, where: ["outcome=failed"] },
-    {
-      name: "latencies",
-      metric: `flowmesh_${label}_attempt_seconds_bucket`,
-      groupBy: label,
-      quantile: 0.95,
-    },
+    { name, metric, by, where: ["outcome=completed"] },
+    { name: "failures", metric, by, where: ["outcome=failed"] },
+    { name: "latencies", metric: `flowmesh_${of}_seconds_bucket`, by, quantile: 0.95 },
   ];
 }
 
 /** The charts of rates, errors and durations, by what they are about. */
 export const SIGNALS: Readonly<Record<string, readonly Signal[]>> = {
   services: [
-    { name: "calls", metric: "flowmesh_rpc_total", groupBy: "service", where: ["code=OK"] },
-    { name: "errors", metric: "flowmesh_rpc_total", groupBy: "service", where: ["code!=OK"] },
+    { name: "calls", metric: "flowmesh_rpc_total", by: "service", where: ["code=OK"] },
+    { name: "errors", metric: "flowmesh_rpc_total", by: "service", where: ["code!=OK"] },
     {
       name: "latencies",
       metric: "flowmesh_rpc_seconds_bucket",
-      groupBy: "service",
+      by: "service",
       quantile: 0.95,
     },
   ],
   routes: [
-    { name: "calls", metric: "flowmesh_http_requests_total", groupBy: "route" },
-    { name: "errors", metric: "flowmesh_http_requests_total", groupBy: "route", where: GOOD },
+    { name: "calls", metric: "flowmesh_http_requests_total", by: "route" },
+    { name: "errors", metric: "flowmesh_http_requests_total", by: "route", where: GOOD },
     {
       name: "latencies",
       metric: "flowmesh_http_request_seconds_bucket",
-      groupBy: "route",
+      by: "route",
       quantile: 0.95,
     },
   ],
   workers: [
-    { name: "waiting", metric: "flowmesh_tasks_ready", groupBy: "process" },
-    { name: "running", metric: "flowmesh_tasks_out", groupBy: "process" },
-    { name: "oldest", metric: "flowmesh_oldest_ready_task_seconds", groupBy: "process" },
+    { name: "waiting", metric: "flowmesh_tasks_ready", by: "process" },
+    { name: "running", metric: "flowmesh_tasks_out", by: "process" },
+    { name: "oldest", metric: "flowmesh_oldest_ready_task_seconds", by: "process" },
   ],
   tasks: [
-    { name: "calls", metric: "flowmesh_tasks_completed_total", groupBy: "process" },
-    { name: "errors", metric: "flowmesh_tasks_failed_total", groupBy: "process" },
+    { name: "calls", metric: "flowmesh_tasks_completed_total", by: "process" },
+    { name: "errors", metric: "flowmesh_tasks_failed_total", by: "process" },
     {
       name: "latencies",
       metric: "flowmesh_execution_seconds_bucket",
-      groupBy: "process",
+      by: "process",
       quantile: 0.95,
     },
   ],
-  taskTypes: attemptsBy("task_type"),
-  eachWorker: attemptsBy("worker"),
+  taskTypes: endedBy("task_type", "task_type_attempt", "attempts"),
+  eachWorker: endedBy("worker", "worker_attempt", "attempts"),
+  apps: endedBy("route", "app_request", "calls"),
   queues: [
-    { name: "published", metric: "messages_published_total", groupBy: "queue" },
-    { name: "consumed", metric: "messages_consumed_total", groupBy: "queue" },
-    { name: "failures", metric: "messages_failed_total", groupBy: "queue" },
-    { name: "sizes", metric: "queue_sizes", groupBy: "queue" },
+    { name: "published", metric: "messages_published_total", by: "queue" },
+    { name: "consumed", metric: "messages_consumed_total", by: "queue" },
+    { name: "failures", metric: "messages_failed_total", by: "queue" },
+    { name: "sizes", metric: "queue_sizes", by: "queue" },
   ],
   database: [
-    { name: "commits", metric: "flowmesh_commit_seconds_count", groupBy: "process" },
+    { name: "commits", metric: "flowmesh_commit_seconds_count", by: "process" },
     {
       name: "errors",
       metric: "flowmesh_rpc_total",
-      groupBy: "service",
+      by: "service",
       where: ["code=UNAVAILABLE"],
     },
     {
       name: "latencies",
       metric: "flowmesh_commit_seconds_bucket",
-      groupBy: "process",
+      by: "process",
       quantile: 0.95,
     },
   ],
@@ -192,35 +188,14 @@ export function SignalCharts({ by, ...rest }: SignalProps) {
 
 function SignalChart(props: SignalProps & { signal: Signal }) {
   const { by, signal: chart, only = [], span, zoom, marks } = props;
-  const { from, to } = betweenText(span.from, span.to);
-  const query = useQuery({
-    queryKey: ["observe", by, chart.name, only, from, to],
-    queryFn: ({ signal }) => {
-      const { metric, groupBy, where = [], quantile = 0 } = chart;
-      const stepS = Math.ceil(span.stepS / MINUTE_S) * MINUTE_S;
-      const asked = {
-        metric,
-        groupBy,
-        quantile,
-        where: [...where, ...only],
-        from,
-        until: to,
-        stepS,
-      };
-      return read("/api/v1/observe/series", { query: asked, signal });
-    },
-    placeholderData: (before) => before,
-    retry: false,
-  });
-  const columns = useMemo(
-    () => (query.data ? columnsOf(query.data, span) : undefined),
-    [query.data, span],
-  );
+  const where = [...(chart.where ?? []), ...only];
+  const { found, failed } = useSeries([{ ...chart, where }], span);
+  const columns = useMemo(() => found?.[0] && columnsOf(found[0], span), [found, span]);
   const title = say("observe.signal", {
     name: say(`observe.${chart.name}`),
     by: say(`observe.by.${by}` as "observe.by.services"),
   });
-  if (query.isError) return <Empty title={title}>{say("observe.operators")}</Empty>;
+  if (failed) return <Empty title={title}>{say("observe.operators")}</Empty>;
   if (!columns) return <Skeleton rows={4} />;
   return (
     <Chart
@@ -235,6 +210,32 @@ function SignalChart(props: SignalProps & { signal: Signal }) {
       marks={marks}
     />
   );
+}
+
+/** The series of metrics over a time; `failed` for those who are no operators. */
+export function useSeries(
+  series: readonly Pick<DashboardSeriesValue, "metric" | "by" | "where" | "quantile">[],
+  span: Span,
+) {
+  const { from, to } = betweenText(span.from, span.to);
+  const stepS = Math.ceil(span.stepS / MINUTE_S) * MINUTE_S;
+  return useQueries({
+    queries: series.map(({ metric, by = "", where, quantile = 0 }) => ({
+      queryKey: ["observe", "series", metric, by, where, quantile, from, to],
+      queryFn: ({ signal }: { signal: AbortSignal }) => {
+        const asked = { metric, groupBy: by, where, quantile, from, until: to, stepS };
+        return read("/api/v1/observe/series", { query: asked, signal });
+      },
+      placeholderData: (before: MetricSeriesList | undefined) => before,
+      retry: false,
+    })),
+    combine: (queries) => ({
+      failed: queries.some(({ isError }) => isError),
+      found: queries.every(({ data }) => data)
+        ? queries.map(({ data }) => data as MetricSeriesList)
+        : undefined,
+    }),
+  });
 }
 
 export function lineOf(name: string): LineStyle {

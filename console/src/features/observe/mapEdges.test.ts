@@ -10,9 +10,11 @@ const WORKER = calls({ kind: "worker", caller: "orchestrator", service: "w", nam
 const QUEUE = calls({ kind: "queue", caller: "broker", service: "q", namespace: "default" });
 const READ = calls({ kind: "consumers", caller: "q", service: "consumers", namespace: "default" });
 
+const APP = calls({ kind: "application", service: "shop", namespace: "default" });
+
 test("an end of several calls is one node", () => {
   const found = mapOf({
-    calls: [calls({}), calls({ caller: "A", service: "B" }), WORKER, QUEUE, READ],
+    calls: [calls({}), calls({ caller: "A", service: "B" }), WORKER, QUEUE, READ, APP],
   });
   expect(found.nodes.map(({ kind, name }) => `${kind} ${name}`.trim())).toEqual([
     "clients",
@@ -23,6 +25,7 @@ test("an end of several calls is one node", () => {
     "service broker",
     "queue q",
     "consumers consumers",
+    "application shop",
   ]);
   expect(found.edges.map(({ from, to }) => [from, to])).toEqual([
     [0, 1],
@@ -30,6 +33,7 @@ test("an end of several calls is one node", () => {
     [3, 4],
     [5, 6],
     [6, 7],
+    [0, 8],
   ]);
 });
 
@@ -50,5 +54,6 @@ test("an edge leads to the series of its called part", () => {
   expect(seriesOf(calls({}))).toEqual({ by: "services", only: ["service=A"] });
   expect(seriesOf(calls({ service: "gateway" })).by).toBe("routes");
   expect(seriesOf(WORKER)).toEqual({ by: "eachWorker", only: ["worker=w", "namespace=shop"] });
+  expect(seriesOf(APP)).toEqual({ by: "apps", only: ["app=shop", "namespace=default"] });
   expect(seriesOf(READ)).toEqual({ by: "queues", only: ["queue=q", "namespace=default"] });
 });

@@ -4,13 +4,15 @@ import type { ServiceCallsValue, ServiceMapValue } from "@/api/schema";
 import { count } from "@/model/durations";
 import type { Chosen } from "./span";
 
-export type NodeKind = "clients" | "service" | "worker" | "queue" | "consumers";
+export type NodeKind = "clients" | "service" | "worker" | "queue" | "consumers" | "application";
 
 export interface MapNode {
   key: string;
   /** Empty for clients. */
   name: string;
   kind: NodeKind;
+  /** Calls of the node, if it is a called one. */
+  called?: ServiceCallsValue | undefined;
 }
 
 export interface MapEdge {
@@ -32,15 +34,16 @@ const SHOWN: Readonly<Record<ServiceCallsValue["kind"], number>> = {
   worker: 8,
   queue: 6,
   consumers: 6,
+  application: 8,
 };
-const DEFAULT = "default";
+export const DEFAULT = "default";
 
 /** The picture of the busiest calls, with the nodes at their ends. */
 export function mapOf({ calls }: Pick<ServiceMapValue, "calls">): ServicesMap {
   const nodes = new Map<string, { node: MapNode; place: number }>();
-  const place = (kind: NodeKind, name: string) => {
+  const place = (kind: NodeKind, name: string, called?: ServiceCallsValue) => {
     const key = `${kind} ${name}`;
-    const known = nodes.get(key) ?? { node: { key, name, kind }, place: nodes.size };
+    const known = nodes.get(key) ?? { node: { key, name, kind, called }, place: nodes.size };
     nodes.set(key, known);
     return known.place;
   };
@@ -53,7 +56,7 @@ export function mapOf({ calls }: Pick<ServiceMapValue, "calls">): ServicesMap {
       each.kind === "consumers"
         ? place("queue", named(each, each.caller ?? ""))
         : place(each.caller ? "service" : "clients", each.caller ?? "");
-    const to = place(each.kind === "call" ? "service" : each.kind, calledName(each));
+    const to = place(each.kind === "call" ? "service" : each.kind, calledName(each), each);
     return [{ from, to, calls: each }];
   });
   return {
@@ -96,6 +99,8 @@ export function seriesOf(each: ServiceCallsValue): Pick<Chosen, "by" | "only"> {
       return { by: "queues", only: [`queue=${each.service}`, ...within] };
     case "consumers":
       return { by: "queues", only: [`queue=${each.caller}`, ...within] };
+    case "application":
+      return { by: "apps", only: [`app=${each.service}`, ...within] };
     default:
       if (each.service === "gateway") return { by: "routes", only: undefined };
       return { by: "services", only: [`service=${each.service}`] };

@@ -2,11 +2,15 @@
 
 import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
+import { usePreference } from "@/app/preferences";
+import { BoxPicture, curve, type Point } from "@/canvas/boxPicture";
+import boxes from "@/canvas/boxPicture.module.css";
 import { duration, percent } from "@/model/durations";
 import { layout } from "@/model/layout";
 import { say } from "@/model/messages";
 import {
   calledName,
+  DEFAULT,
   type MapEdge,
   type MapNode,
   rateText,
@@ -27,62 +31,65 @@ interface Props {
   seconds: number;
 }
 
-interface Point {
-  x: number;
-  y: number;
-}
-
 export function MapPicture({ map, seconds }: Props) {
   const { places, lines, width, height } = useMemo(() => placed(map), [map]);
   return (
     <>
-      <div
+      <BoxPicture
+        name={say("observe.picture")}
+        width={width}
+        height={height}
         className={styles.frame}
-        role="group"
-        aria-label={say("observe.picture")}
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls is reached by keys
-        tabIndex={0}
+        lines={map.edges.map((edge, at) => (
+          <path
+            // biome-ignore lint/suspicious/noArrayIndexKey: edges have no identity of their own
+            key={at}
+            className={boxes.line}
+            data-failing={edge.calls.errors > 0 || undefined}
+            d={curve(lines[at] as Point[])}
+          />
+        ))}
       >
-        <div className={styles.picture} style={{ width, height }}>
-          <svg width={width} height={height} aria-hidden>
-            <title>{say("observe.picture")}</title>
-            {map.edges.map((edge, at) => (
-              <path
-                // biome-ignore lint/suspicious/noArrayIndexKey: edges have no identity of their own
-                key={at}
-                className={styles.line}
-                data-failing={edge.calls.errors > 0 || undefined}
-                d={curve(lines[at] as Point[])}
-              />
-            ))}
-          </svg>
-          {map.nodes.map((node, at) => (
-            <Node key={node.key} node={node} at={places[at] as Point} />
-          ))}
-          {map.edges.map((edge, at) => (
-            <EdgeText
-              // biome-ignore lint/suspicious/noArrayIndexKey: edges have no identity of their own
-              key={at}
-              edge={edge}
-              nodes={map.nodes}
-              at={middle(lines[at] as Point[])}
-              seconds={seconds}
-            />
-          ))}
-        </div>
-      </div>
+        {map.nodes.map((node, at) => (
+          <Node key={node.key} node={node} at={places[at] as Point} />
+        ))}
+        {map.edges.map((edge, at) => (
+          <EdgeText
+            // biome-ignore lint/suspicious/noArrayIndexKey: edges have no identity of their own
+            key={at}
+            edge={edge}
+            nodes={map.nodes}
+            at={middle(lines[at] as Point[])}
+            seconds={seconds}
+          />
+        ))}
+      </BoxPicture>
       {map.more > 0 && <p className="muted">{say("observe.moreEdges", { count: map.more })}</p>}
     </>
   );
 }
 
-function Node({ node: { name, kind }, at }: { node: MapNode; at: Point }) {
+function Node({ node: { name, kind, called }, at }: { node: MapNode; at: Point }) {
+  const project = usePreference("namespace") || DEFAULT;
   const text = name || say("observe.edge.clients");
+  const shown = (
+    <bdi className="truncate" title={text}>
+      {text}
+    </bdi>
+  );
   return (
-    <div className={styles.node} data-kind={kind} style={{ left: at.x, top: at.y, width: WIDTH }}>
-      <bdi className="truncate" title={text}>
-        {text}
-      </bdi>
+    <div
+      className={`${boxes.box} ${styles.node}`}
+      data-kind={kind}
+      style={{ left: at.x, top: at.y, width: WIDTH, height: HEIGHT }}
+    >
+      {kind === "application" && called?.namespace === project ? (
+        <Link to="/apps/$app" params={{ app: called.service }} className="truncate">
+          {shown}
+        </Link>
+      ) : (
+        shown
+      )}
       {kind !== "clients" && kind !== "consumers" && <small>{say(`observe.node.${kind}`)}</small>}
     </div>
   );
@@ -147,18 +154,6 @@ function placed({ nodes, edges }: ServicesMap) {
     width: column(last) + WIDTH + MARGIN,
     height: found.height + 2 * MARGIN,
   };
-}
-
-function curve([first, ...rest]: Point[]): string {
-  if (!first) return "";
-  let before = first;
-  const parts = rest.map((point) => {
-    const half = (before.x + point.x) / 2;
-    const part = `C${half} ${before.y} ${half} ${point.y} ${point.x} ${point.y}`;
-    before = point;
-    return part;
-  });
-  return `M${first.x} ${first.y} ${parts.join(" ")}`;
 }
 
 /** The middle of the last part of a line, where it is apart from the others of its start. */

@@ -5,7 +5,7 @@ import { useMemo } from "react";
 import { read } from "@/api/client";
 import { Page } from "@/app/pageHeader";
 import frame from "@/design/page.module.css";
-import { Button } from "@/design/primitives";
+import { Button, Time } from "@/design/primitives";
 import { say } from "@/model/messages";
 import { Changes, useChanges } from "./changes";
 import { ExecutionCharts, SIGNALS, SignalCharts } from "./charts";
@@ -18,6 +18,7 @@ import { Waterfall } from "./waterfall";
 
 const route = getRouteApi("/observe");
 const HOURS = [1, 6, 24, 168] as const;
+const KEPT_MS = 10_000;
 
 /** Executions, services, log records and objectives on one axis of time. */
 export function ObservePage() {
@@ -73,6 +74,7 @@ export function ObservePage() {
         </>
       }
     >
+      <NotKept />
       <Questions
         span={span}
         workflow={workflow}
@@ -115,6 +117,22 @@ export function ObservePage() {
         change={(value) => choose({ q: value || undefined, trace: undefined })}
       />
     </Page>
+  );
+}
+
+/** The notice that the store of signals refuses them, so that all below has a gap. */
+function NotKept() {
+  const { data } = useQuery({
+    queryKey: ["observe", "kept"],
+    queryFn: ({ signal }) => read("/api/v1/observe/logs", { query: { pageSize: 1 }, signal }),
+    refetchInterval: KEPT_MS,
+    retry: false,
+  });
+  if (!data?.notKeptSince) return null;
+  return (
+    <p role="status" className={frame.verdict} data-verdict="breaking">
+      {say("observe.notKept")} <Time at={data.notKeptSince} />
+    </p>
   );
 }
 

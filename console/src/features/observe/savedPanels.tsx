@@ -1,17 +1,15 @@
 /** Panels of a saved dashboard: lines, numbers, tables. */
 
-import { useQueries } from "@tanstack/react-query";
 import { useMemo } from "react";
-import { read } from "@/api/client";
 import type { DashboardPanelValue, DashboardSeriesValue, MetricSeriesList } from "@/api/schema";
 import { Chart } from "@/canvas/chart";
 import { Empty, Skeleton } from "@/design/primitives";
 import { type Column, Table } from "@/design/table";
 import { say } from "@/model/messages";
-import { columnsOf, lineOf } from "./charts";
+import { columnsOf, lineOf, useSeries } from "./charts";
 import styles from "./page.module.css";
 import { nameOf, type Row, rowsOf, shown } from "./savedValues";
-import { betweenText, type Span } from "./span";
+import type { Span } from "./span";
 
 const MINUTE_S = 60;
 const HOUR_MS = 3_600_000;
@@ -94,28 +92,6 @@ function useRows(panel: DashboardPanelValue, whole: Span) {
     [panel, found, span],
   );
   return { rows, failed };
-}
-
-function useSeries(series: readonly DashboardSeriesValue[], span: Span) {
-  const { from, to } = betweenText(span.from, span.to);
-  const stepS = Math.ceil(span.stepS / MINUTE_S) * MINUTE_S;
-  return useQueries({
-    queries: series.map(({ metric, by = "", where, quantile = 0 }) => ({
-      queryKey: ["observe", "saved", metric, by, where, quantile, from, to],
-      queryFn: ({ signal }: { signal: AbortSignal }) => {
-        const asked = { metric, groupBy: by, where, quantile, from, until: to, stepS };
-        return read("/api/v1/observe/series", { query: asked, signal });
-      },
-      placeholderData: (before: MetricSeriesList | undefined) => before,
-      retry: false,
-    })),
-    combine: (queries) => ({
-      failed: queries.some(({ isError }) => isError),
-      found: queries.every(({ data }) => data)
-        ? queries.map(({ data }) => data as MetricSeriesList)
-        : undefined,
-    }),
-  });
 }
 
 /** The lines of all series of a panel under their names, in its unit. */

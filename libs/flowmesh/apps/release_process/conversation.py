@@ -5,6 +5,7 @@
                                         <-   Built    servers with the addresses they want
     Start  listening sockets            ->
                                         <-   Ready    modules are started, requests are accepted
+                                        <-   Served   the requests of each ten seconds
     Drain                               ->
                                              completes its requests and exits
 
@@ -95,6 +96,25 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouteServed:
+    """The requests of a route: those that failed with a status from 500, and their times."""
+
+    route: str
+    completed: int
+    failed: int
+    seconds: float
+    # By the bounds of `flowmesh.telemetry.durations`.
+    buckets: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """The requests that ended since the last message."""
+
+    routes: list[RouteServed]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """The application does not start."""
 
@@ -134,9 +154,9 @@ class Drain:
     runs_s: float = 0.0
 
 
-Message = Begin | Built | Start | Ready | Refused | Checked | Drain
+Message = Begin | Built | Start | Ready | Served | Refused | Checked | Drain
 _KINDS: Mapping[str, type[Message]] = {
-    each.__name__: each for each in (Begin, Built, Start, Ready, Refused, Checked, Drain)
+    each.__name__: each for each in (Begin, Built, Start, Ready, Served, Refused, Checked, Drain)
 }
 
 
@@ -153,6 +173,8 @@ def read(line: bytes) -> Message:
         fields["plugins"] = {name: PluginType(**each) for name, each in fields["plugins"].items()}
     if kind is Built:
         fields["servers"] = [WantedServer(**each) for each in fields["servers"]]
+    if kind is Served:
+        fields["routes"] = [RouteServed(**each) for each in fields["routes"]]
     if kind is Refused:
         fields["findings"] = [Finding(**each) for each in fields["findings"]]
     if kind is Checked:

@@ -20,6 +20,7 @@ from flowmesh.apps.document.findings import refuse, where
 from flowmesh.apps.document.loading import load
 from flowmesh.apps.document.model import plugins_in
 from flowmesh.apps.observing.logs import LogHub
+from flowmesh.apps.observing.served import ServedRequests
 from flowmesh.apps.release_process.checking import (
     attach,
     check_suite,
@@ -51,6 +52,7 @@ from flowmesh.egress.wall import Wall
 from flowmesh.errors import FlowmeshError
 
 HEALTH_S = 5.0
+SERVED_S = 10.0
 REFUSED = 1
 
 
@@ -75,6 +77,15 @@ class Connection:
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
         return read(line), [socket.socket(fileno=each) for each in fds]
+
+    async def report(self, served: ServedRequests) -> None:
+        """Send what was served each ten seconds, until canceled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(SERVED_S)
+            found = served.taken()
+            if found.routes:
+                await loop.sock_sendall(self._socket, written(found))
 
     async def next(self) -> Message | None:
         """Return the next message while the application runs; None when the host has ended."""
@@ -136,8 +147,12 @@ async def _serve(
         return REFUSED
     gc.collect()
     gc.freeze()
+    served = ServedRequests()
+    app.built.hub.add(served)
     connection.send(Ready())
+    reporting = asyncio.ensure_future(connection.report(served))
     message = await connection.next()
+    reporting.cancel()
     drain = message if isinstance(message, Drain) else Drain(linger_s=0.0)
     await app.stop(linger_s=drain.linger_s, runs_s=drain.runs_s)
     return 0

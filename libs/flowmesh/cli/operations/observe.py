@@ -88,21 +88,24 @@ async def logs(
     """
     text = _both(filter, f'service = "{service}"' if service else "")
     async with connected(common) as client:
-        found = await _logs(client, services, filter=text, page_size=min(limit, PAGE_MAX))
-        found.reverse()
+        answer = await _logs(client, services, filter=text, page_size=min(limit, PAGE_MAX))
+        if answer.not_kept_since_us:
+            since = output.clock(moment(answer.not_kept_since_us))
+            output.warning(f"signals are not kept since {since}: their store refuses them")
+        found = list(answer.logs[::-1])
         output.listing(
             found, log_document, lambda each: output.line(log_line(each)), none="No records."
         )
         while follow:
             await asyncio.sleep(FOLLOW_S)
             after = found[-1].position if found else 1
-            new = await _logs(client, services, filter=text, page_size=PAGE_MAX, after=after)
+            new = (await _logs(client, services, filter=text, page_size=PAGE_MAX, after=after)).logs
             for each in new:
                 if common.structured:
                     output.stream_document(log_document(each))
                 else:
                     output.line(log_line(each))
-            found = new or found
+            found = list(new) or found
 
 
 @command
@@ -133,14 +136,15 @@ async def calls(
     )
 
 
-async def _logs(client: "Client", services: bool, **asked: Any) -> list[pb.LogRecord]:
+async def _logs(
+    client: "Client", services: bool, **asked: Any
+) -> pb.ListLogsResponse | pb.ListServiceLogsResponse:
     stub = _stub(client)
     if services:
-        answer = await client.caller.call(stub.ListServiceLogs, pb.ListServiceLogsRequest(**asked))
-    else:
-        request = pb.ListLogsRequest(namespace=client.namespace, **asked)
-        answer = await client.caller.call(stub.ListLogs, request)
-    return list(answer.logs)
+        request = pb.ListServiceLogsRequest(**asked)
+        return await client.caller.call(stub.ListServiceLogs, request)
+    own = pb.ListLogsRequest(namespace=client.namespace, **asked)
+    return await client.caller.call(stub.ListLogs, own)
 
 
 def log_document(record: pb.LogRecord) -> dict[str, Any]:

@@ -39,6 +39,7 @@ WORDS: Final = {
     figures.SERVICE_CALLS_KIND_WORKER: "attempt",
     figures.SERVICE_CALLS_KIND_QUEUE: "message",
     figures.SERVICE_CALLS_KIND_CONSUMERS: "message",
+    figures.SERVICE_CALLS_KIND_APPLICATION: "request",
 }
 
 

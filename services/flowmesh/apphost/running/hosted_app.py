@@ -12,7 +12,7 @@ from flowmesh.api.apphost.v1 import app_pb2 as pb
 from flowmesh.apphost import limits
 from flowmesh.apphost.running.folders import Folders
 from flowmesh.apphost.running.log import AppLog
-from flowmesh.apphost.running.module_types import ModuleTypes
+from flowmesh.apphost.running.module_types import ModuleTypes, names_in
 from flowmesh.apphost.running.process import AppProcess
 from flowmesh.apphost.running.sockets import Sockets, addresses_of, moved
 from flowmesh.apphost.running.strangers import Strangers
@@ -20,7 +20,7 @@ from flowmesh.apphost.running.suites import Suites
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import AppRow, FindingRow, Key
 from flowmesh.apphost.storage.store import AppStore
-from flowmesh.apps.release_process.conversation import Begin
+from flowmesh.apps.release_process.conversation import Begin, Served
 from flowmesh.contract.retries import backoff
 from flowmesh.errors import FlowmeshError
 
@@ -60,6 +60,7 @@ class HostedApp:
         closed: bool,
         suites: Suites,
         module_types: ModuleTypes,
+        served: Callable[[Served], None],
         changed: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,6 +70,7 @@ class HostedApp:
         self._strangers = strangers
         self._closed = closed
         self._suites, self._module_types = suites, module_types
+        self._served = served
         self._changed = changed
         self._clock = clock
         self._sockets = Sockets(host)
@@ -171,6 +173,10 @@ class HostedApp:
         content = await self._contents.load(self.key, number)
         release = await self._store.release(self.key, number)
         assert release is not None
+        # Before they are asked for: a removal sees the use, or this start sees the removal.
+        named = names_in(content)
+        noted = await self._store.note_plugins(self.key, number, named)
+        new = named if row.pending else noted
         document = await asyncio.to_thread(self._folders.write, number, content)
         process = await self._strangers.spawn(
             self._folders, document, lambda line: self._logged(number, line)
@@ -190,12 +196,12 @@ class HostedApp:
                     closed=self._closed,
                     suite=await self._suites.of(self.key, content, release),
                     hidden=sorted(content.environment),
-                    plugins=await self._module_types.of(self.key, content),
+                    plugins=await self._module_types.of(self.key, content, new),
                 )
             )
             reserved = await self._store.ports(self.key)
             sockets = self._sockets.bind(built.servers, reserved)
-            await process.start(sockets)
+            await process.start(sockets, self._served)
             await self._store.take_over(
                 self.key,
                 number,

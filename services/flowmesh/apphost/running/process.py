@@ -20,6 +20,7 @@ from flowmesh.apps.release_process.conversation import (
     Message,
     Ready,
     Refused,
+    Served,
     Start,
     read,
     written,
@@ -29,6 +30,7 @@ from flowmesh.walls.plan import Plan
 
 MODULE = "flowmesh.apps.release_process.process"
 CHUNK_BYTES = 64 * 1024
+REPORT_S = 5.0
 
 
 class AppProcess:
@@ -44,6 +46,7 @@ class AppProcess:
         self._connection = connection
         self._buffer = b""
         self._logging = asyncio.create_task(_lines(process.stdout, take))
+        self._following: set[asyncio.Task[None]] = set()
         self.exited: asyncio.Task[int] = asyncio.create_task(self._wait())
 
     @classmethod
@@ -106,13 +109,27 @@ class AppProcess:
             raise WrongState("RELEASE_REFUSED", "the process gave no answer to its document")
         return answer
 
-    async def start(self, sockets: Mapping[str, socket.socket]) -> None:
-        """Let it serve on these sockets. Raises the error that prevents it."""
+    async def start(
+        self, sockets: Mapping[str, socket.socket], served: Callable[[Served], None]
+    ) -> None:
+        """Let it serve on these sockets; `served` gets its reports. Raises what prevents it."""
         fds = [each.fileno() for each in sockets.values()]
         socket.send_fds(self._connection, [written(Start(servers=list(sockets)))], fds)
         answer = await self._answer()
         if not isinstance(answer, Ready):
             raise WrongState("RELEASE_REFUSED", "the process did not become ready")
+        self._following.add(asyncio.create_task(self._follow(served)))
+
+    async def _follow(self, served: Callable[[Served], None]) -> None:
+        """Take the reports of the running process, at most one in so many seconds.
+
+        Code of strangers may run in it: after a message of another form, nothing more is read.
+        """
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            while (message := await self._next()) is not None:
+                if isinstance(message, Served):
+                    served(message)
+                await asyncio.sleep(REPORT_S)
 
     async def drain(self, *, linger_s: float, within_s: float, runs_s: float = 0.0) -> None:
         """Let it complete its requests and end; kill it after `within_s`.
@@ -141,6 +158,9 @@ class AppProcess:
     async def _wait(self) -> int:
         code = await self._process.wait()
         await self._logging
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
         self._connection.close()
         return code
 

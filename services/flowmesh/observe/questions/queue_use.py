@@ -72,8 +72,8 @@ class QueueUse:
         return found
 
     async def _rate(self, metric: str, namespace: str, queue: str, span: Range) -> float:
-        own = {"namespace": namespace, "queue": queue}
-        return sum((await self._sums.of(metric, span, (), own)).values()) / span.seconds
+        sums = await self._sums.of(metric, span, (), namespace=namespace, queue=queue)
+        return sum(sums.values()) / span.seconds
 
     async def _add_workflows(
         self, found: pb.GetQueueUseResponse, namespace: str, sources: frozenset[str]
@@ -119,8 +119,7 @@ def published_keys(plan: plan_pb2.Plan, queue: str, exchanges: frozenset[str]) -
         if spec.task_type == MESSAGE_PUBLISH.name and spec.config:
             config = orjson.loads(spec.config)
             exchange, key = config.get("exchange", ""), str(config.get("key", ""))
-            is_found = exchange in exchanges if exchange else key == queue
-            if is_found and "project" not in config:
+            if exchange in exchanges if exchange else key == queue:
                 yield key
 
 

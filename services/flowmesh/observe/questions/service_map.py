@@ -8,9 +8,8 @@ from typing import Final
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1 import questions_pb2 as figures
 from flowmesh.observe.filters import Where
-from flowmesh.observe.questions.map_edges import P95, queue_calls, worker_calls
+from flowmesh.observe.questions.map_edges import P95, application_calls, queue_calls, worker_calls
 from flowmesh.observe.questions.sums import Range, Sums
-from flowmesh.observe.series import quantile_of
 from flowmesh.observe.store import SignalStore
 
 CALLS_READ: Final = 5_000
@@ -37,22 +36,20 @@ class ServiceMap:
                 *calls_between(calls),
                 *await worker_calls(self._sums, span),
                 *await queue_calls(self._sums, span),
+                *await application_calls(self._sums, span),
             ],
             truncated=len(calls) == CALLS_READ,
         )
 
     async def _services(self, span: Range) -> list[figures.ServiceNode]:
-        codes = await self._sums.of("flowmesh_rpc_total", span, ("service", "code"), {})
-        buckets = await self._sums.of("flowmesh_rpc_seconds_bucket", span, ("service", "le"), {})
-        statuses = await self._sums.of("flowmesh_http_requests_total", span, ("status",), {})
-        requests = await self._sums.of("flowmesh_http_request_seconds_bucket", span, ("le",), {})
+        codes = await self._sums.of("flowmesh_rpc_total", span, ("service", "code"))
+        p95 = await self._sums.quantiles("flowmesh_rpc_seconds_bucket", span, ("service",), P95)
+        statuses = await self._sums.of("flowmesh_http_requests_total", span, ("status",))
+        requests = await self._sums.quantiles("flowmesh_http_request_seconds_bucket", span, (), P95)
         codes |= {(GATEWAY, _code(status)): 0.0 for (status,) in statuses}
         for (status,), count in statuses.items():
             codes[GATEWAY, _code(status)] += count
-        buckets |= {(GATEWAY, bound): count for (bound,), count in requests.items()}
-        bounds: dict[str, list[tuple[float, float]]] = {}
-        for (service, bound), count in buckets.items():
-            bounds.setdefault(service, []).append((float(bound), count))
+        p95[(GATEWAY,)] = requests.get((), 0.0)
         nodes: dict[str, figures.ServiceNode] = {}
         for (service, code), count in codes.items():
             node = nodes.setdefault(service, figures.ServiceNode(service=service))
@@ -60,8 +57,7 @@ class ServiceMap:
             if code != "OK":
                 node.errors += count / span.seconds
         for service, node in nodes.items():
-            if service in bounds:
-                node.p95_ms = 1_000 * quantile_of(sorted(bounds[service]), P95)
+            node.p95_ms = 1_000 * p95.get((service,), 0.0)
         return sorted(nodes.values(), key=lambda each: -each.calls)
 
 

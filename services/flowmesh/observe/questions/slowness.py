@@ -165,8 +165,8 @@ class Slowness:
         return found
 
     async def _commits(self, span: Range) -> tuple[int, float]:
-        seconds = await self._sums.of("flowmesh_commit_seconds_sum", span, (), {})
-        counts = await self._sums.of("flowmesh_commit_seconds_count", span, (), {})
+        seconds = await self._sums.of("flowmesh_commit_seconds_sum", span, ())
+        counts = await self._sums.of("flowmesh_commit_seconds_count", span, ())
         count = sum(counts.values())
         return int(count), 1_000 * sum(seconds.values()) / count if count else 0.0
 

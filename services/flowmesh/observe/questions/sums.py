@@ -1,16 +1,16 @@
 """Sums of kept metrics over a range of time, by labels."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from flowmesh.errors import Invalid, Violation
-from flowmesh.observe.series import labels_of
+from flowmesh.observe.series import BOUND, Values, quantiles, sums_of
 from flowmesh.observe.store import SignalStore
 
 HOUR_US: Final = 3_600_000_000
 DAY_US: Final = 24 * HOUR_US
 RANGE_US_MAX: Final = 31 * DAY_US
-# One step: the sum of the whole range.
+# One step, at 0: the sum of the whole range.
 _STEP_S: Final = 10**10
 
 
@@ -51,17 +51,18 @@ class Sums:
         self._store = store
 
     async def of(
-        self, metric: str, span: Range, labels: tuple[str, ...], where: Mapping[str, str]
-    ) -> dict[tuple[str, ...], float]:
+        self, metric: str, span: Range, labels: Sequence[str], **where: str
+    ) -> dict[Values, float]:
         """Return the sums by the values of labels, of the label sets that have all of `where`."""
         hours = span.until_us - span.from_us > DAY_US
         amounts = await self._store.amounts(
             metric, span.from_us, span.until_us, _STEP_S, hours=hours
         )
-        found: dict[tuple[str, ...], float] = {}
-        for each in amounts:
-            named = labels_of(each)
-            if all(named.get(name) == value for name, value in where.items()):
-                key = tuple(named.get(name, "") for name in labels)
-                found[key] = found.get(key, 0.0) + each.value
-        return found
+        conditions = [(name, True, value) for name, value in where.items()]
+        return sums_of(amounts, labels, conditions).get(0, {})
+
+    async def quantiles(
+        self, metric: str, span: Range, labels: Sequence[str], quantile: float
+    ) -> dict[Values, float]:
+        """Return a quantile of a histogram by the values of labels."""
+        return quantiles(await self.of(metric, span, (*labels, BOUND)), quantile)

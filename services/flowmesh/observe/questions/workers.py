@@ -32,11 +32,11 @@ class Workers:
 
     async def compared(self, namespace: str, span: Range) -> pb.CompareWorkersResponse:
         """Return the workers of a namespace, the sick ones first."""
-        own = {"namespace": namespace}
+        metric, labels = "flowmesh_worker_attempt", ("worker",)
         counts = await self._sums.of(
-            "flowmesh_worker_attempts_total", span, ("worker", "outcome"), own
+            f"{metric}s_total", span, (*labels, "outcome"), namespace=namespace
         )
-        seconds = await self._sums.of("flowmesh_worker_attempt_seconds_sum", span, ("worker",), own)
+        seconds = await self._sums.of(f"{metric}_seconds_sum", span, labels, namespace=namespace)
         attached = await self._limits.ListWorkers(limits_pb.ListWorkersRequest(namespace=namespace))
         kinds: dict[str, frozenset[str]] = {}
         found: dict[str, figures.ComparedWorker] = {}

@@ -33,6 +33,15 @@ where p.metric = :metric and p.at >= to_timestamp(:from_us / 1e6)
     and p.at < to_timestamp(:until_us / 1e6)
 group by 1, 2, 3;
 
+-- name: shares(metric, from_us, until_us, step_s)
+-- Of a gauge of which each instance has a share: the mean of the sums of the minutes.
+select (extract(epoch from p.at)::bigint / :step_s * :step_s)::bigint as step, p.service, u.label,
+    sum(u.amount) / count(distinct p.at) as amount
+from points p, unnest(p.labels, p.amounts) as u(label, amount)
+where p.metric = :metric and p.at >= to_timestamp(:from_us / 1e6)
+    and p.at < to_timestamp(:until_us / 1e6)
+group by 1, 2, 3;
+
 -- name: hours(metric, from_us, until_us, step_s)
 select (extract(epoch from p.at)::bigint / :step_s * :step_s)::bigint as step, p.service, u.label,
     case when bool_or(p.gauge) then avg(u.amount) else sum(u.amount) end as amount
@@ -41,14 +50,16 @@ where p.metric = :metric and p.at >= to_timestamp(:from_us / 1e6)
     and p.at < to_timestamp(:until_us / 1e6)
 group by 1, 2, 3;
 
--- name: add-hour(hour_us)!
+-- name: add-hour(hour_us, shares)!
 -- Sums the minutes of an hour that has ended; a second call changes nothing.
 insert into hours (at, service, metric, gauge, labels, amounts)
 select to_timestamp(:hour_us / 1e6), s.service, s.metric, bool_or(s.gauge), array_agg(s.label),
     array_agg(s.amount::real)
 from (
     select p.service, p.metric, bool_or(p.gauge) as gauge, u.label,
-        case when bool_or(p.gauge) then avg(u.amount) else sum(u.amount) end as amount
+        case when not bool_or(p.gauge) then sum(u.amount)
+            when p.metric = any (:shares::text[]) then sum(u.amount) / count(distinct p.at)
+            else avg(u.amount) end as amount
     from points p, unnest(p.labels, p.amounts) as u(label, amount)
     where p.at >= to_timestamp(:hour_us / 1e6) and p.at < to_timestamp(:hour_us / 1e6 + 3600)
     group by p.service, p.metric, u.label

@@ -1,7 +1,8 @@
 """Metrics of the orchestrator; updated per batch where possible, never labeled by execution."""
 
-from flowmesh.orchestrator.model.attempt_metrics import OTHER, AttemptMetrics
+from flowmesh.orchestrator.model.attempt_metrics import AttemptMetrics
 from flowmesh.telemetry.metrics import Metrics
+from flowmesh.telemetry.named import OTHER
 
 
 class WorkflowMetrics:

@@ -61,10 +61,14 @@ class KeptLog(Value, kw_only=True):
 
 
 class KeptLogList(Value, kw_only=True):
-    """Log records, newest first; after a position the oldest first."""
+    """Log records, newest first; after a position the oldest first.
+
+    `notKeptSince` is there while the store of signals refuses them, so that records are missing.
+    """
 
     logs: list[KeptLog]
     next_page_token: str | UnsetType = UNSET
+    not_kept_since: Instant | UnsetType = UNSET
 
 
 class KeptCall(Value, kw_only=True):

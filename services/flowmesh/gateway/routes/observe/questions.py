@@ -88,12 +88,13 @@ class ServiceNodeValue(Value, kw_only=True):
 
 
 class ServiceCallsValue(Value, kw_only=True):
-    """Kept calls between two services, attempts at a worker, or messages to or from a queue.
+    """Kept calls between two services, attempts at a worker, messages to or from a queue, or
+    requests to an application.
 
     Without a caller they are of clients, or of calls that are not kept.
     """
 
-    kind: Literal["call", "worker", "queue", "consumers"]
+    kind: Literal["call", "worker", "queue", "consumers", "application"]
     caller: str | UnsetType = UNSET
     service: str
     namespace: str | UnsetType = UNSET
@@ -104,7 +105,7 @@ class ServiceCallsValue(Value, kw_only=True):
 
 
 class ServiceMapValue(Value, kw_only=True):
-    """Services with their rates, and calls between services, workers and queues."""
+    """Services with their rates, and calls between services, workers, queues and applications."""
 
     services: list[ServiceNodeValue]
     calls: list[ServiceCallsValue]

@@ -837,8 +837,10 @@ type ListLogsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Logs          []*LogRecord           `protobuf:"bytes,1,rep,name=logs,proto3" json:"logs,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Since then the store refuses signals, so that records are missing; 0 if it takes them.
+	NotKeptSinceUs int64 `protobuf:"varint,3,opt,name=not_kept_since_us,json=notKeptSinceUs,proto3" json:"not_kept_since_us,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListLogsResponse) Reset() {
@@ -883,6 +885,13 @@ func (x *ListLogsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListLogsResponse) GetNotKeptSinceUs() int64 {
+	if x != nil {
+		return x.NotKeptSinceUs
+	}
+	return 0
 }
 
 type ListServiceLogsRequest struct {
@@ -957,8 +966,10 @@ type ListServiceLogsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Logs          []*LogRecord           `protobuf:"bytes,1,rep,name=logs,proto3" json:"logs,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Since then the store refuses signals, so that records are missing; 0 if it takes them.
+	NotKeptSinceUs int64 `protobuf:"varint,3,opt,name=not_kept_since_us,json=notKeptSinceUs,proto3" json:"not_kept_since_us,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ListServiceLogsResponse) Reset() {
@@ -1003,6 +1014,13 @@ func (x *ListServiceLogsResponse) GetNextPageToken() string {
 		return x.NextPageToken
 	}
 	return ""
+}
+
+func (x *ListServiceLogsResponse) GetNotKeptSinceUs() int64 {
+	if x != nil {
+		return x.NotKeptSinceUs
+	}
+	return 0
 }
 
 type ListCallsRequest struct {
@@ -2722,19 +2740,21 @@ const file_flowmesh_api_observe_v1_observe_service_proto_rawDesc = "" +
 	"\tpage_size\x18\x03 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\x12\x14\n" +
-	"\x05after\x18\x05 \x01(\x03R\x05after\"r\n" +
+	"\x05after\x18\x05 \x01(\x03R\x05after\"\x9d\x01\n" +
 	"\x10ListLogsResponse\x126\n" +
 	"\x04logs\x18\x01 \x03(\v2\".flowmesh.api.observe.v1.LogRecordR\x04logs\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x82\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x11not_kept_since_us\x18\x03 \x01(\x03R\x0enotKeptSinceUs\"\x82\x01\n" +
 	"\x16ListServiceLogsRequest\x12\x16\n" +
 	"\x06filter\x18\x01 \x01(\tR\x06filter\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x14\n" +
-	"\x05after\x18\x04 \x01(\x03R\x05after\"y\n" +
+	"\x05after\x18\x04 \x01(\x03R\x05after\"\xa4\x01\n" +
 	"\x17ListServiceLogsResponse\x126\n" +
 	"\x04logs\x18\x01 \x03(\v2\".flowmesh.api.observe.v1.LogRecordR\x04logs\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12)\n" +
+	"\x11not_kept_since_us\x18\x03 \x01(\x03R\x0enotKeptSinceUs\"\x84\x01\n" +
 	"\x10ListCallsRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x16\n" +
 	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x1b\n" +

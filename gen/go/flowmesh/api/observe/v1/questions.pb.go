@@ -151,6 +151,8 @@ const (
 	// All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
 	// caller is the queue.
 	ServiceCallsKind_SERVICE_CALLS_KIND_CONSUMERS ServiceCallsKind = 4
+	// All requests to an application of this installation, on all of its routes.
+	ServiceCallsKind_SERVICE_CALLS_KIND_APPLICATION ServiceCallsKind = 5
 )
 
 // Enum value maps for ServiceCallsKind.
@@ -161,6 +163,7 @@ var (
 		2: "SERVICE_CALLS_KIND_WORKER",
 		3: "SERVICE_CALLS_KIND_QUEUE",
 		4: "SERVICE_CALLS_KIND_CONSUMERS",
+		5: "SERVICE_CALLS_KIND_APPLICATION",
 	}
 	ServiceCallsKind_value = map[string]int32{
 		"SERVICE_CALLS_KIND_UNSPECIFIED": 0,
@@ -168,6 +171,7 @@ var (
 		"SERVICE_CALLS_KIND_WORKER":      2,
 		"SERVICE_CALLS_KIND_QUEUE":       3,
 		"SERVICE_CALLS_KIND_CONSUMERS":   4,
+		"SERVICE_CALLS_KIND_APPLICATION": 5,
 	}
 )
 
@@ -534,7 +538,7 @@ type ServiceCalls struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty for a client, or for a call that is not kept.
 	Caller string `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
-	// The service, the worker or the queue that is called.
+	// The service, the worker, the queue or the application that is called.
 	Service string `protobuf:"bytes,2,opt,name=service,proto3" json:"service,omitempty"`
 	Calls   int64  `protobuf:"varint,3,opt,name=calls,proto3" json:"calls,omitempty"`
 	Errors  int64  `protobuf:"varint,4,opt,name=errors,proto3" json:"errors,omitempty"`
@@ -542,7 +546,7 @@ type ServiceCalls struct {
 	MeanMs float64          `protobuf:"fixed64,5,opt,name=mean_ms,json=meanMs,proto3" json:"mean_ms,omitempty"`
 	P95Ms  float64          `protobuf:"fixed64,6,opt,name=p95_ms,json=p95Ms,proto3" json:"p95_ms,omitempty"`
 	Kind   ServiceCallsKind `protobuf:"varint,7,opt,name=kind,proto3,enum=flowmesh.api.observe.v1.ServiceCallsKind" json:"kind,omitempty"`
-	// Of a worker or a queue.
+	// Of a worker, a queue or an application.
 	Namespace     string `protobuf:"bytes,8,opt,name=namespace,proto3" json:"namespace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -687,13 +691,14 @@ const file_flowmesh_api_observe_v1_questions_proto_rawDesc = "" +
 	"\x1bQUEUE_USER_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18QUEUE_USER_KIND_EXCHANGE\x10\x01\x12\x1d\n" +
 	"\x19QUEUE_USER_KIND_PUBLISHER\x10\x02\x12\x1b\n" +
-	"\x17QUEUE_USER_KIND_TRIGGER\x10\x03*\xb2\x01\n" +
+	"\x17QUEUE_USER_KIND_TRIGGER\x10\x03*\xd6\x01\n" +
 	"\x10ServiceCallsKind\x12\"\n" +
 	"\x1eSERVICE_CALLS_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17SERVICE_CALLS_KIND_CALL\x10\x01\x12\x1d\n" +
 	"\x19SERVICE_CALLS_KIND_WORKER\x10\x02\x12\x1c\n" +
 	"\x18SERVICE_CALLS_KIND_QUEUE\x10\x03\x12 \n" +
-	"\x1cSERVICE_CALLS_KIND_CONSUMERS\x10\x04Bm\n" +
+	"\x1cSERVICE_CALLS_KIND_CONSUMERS\x10\x04\x12\"\n" +
+	"\x1eSERVICE_CALLS_KIND_APPLICATION\x10\x05Bm\n" +
 	"\x1bdev.flowmesh.api.observe.v1P\x01Z2flowmesh.dev/gen/flowmesh/api/observe/v1;observev1\xaa\x02\x17Flowmesh.Api.Observe.V1b\x06proto3"
 
 var (

@@ -376,7 +376,10 @@ class ListLogsResponse(_message.Message):
 
     LOGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NOT_KEPT_SINCE_US_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    not_kept_since_us: _builtins.int
+    """Since then the store refuses signals, so that records are missing; 0 if it takes them."""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]: ...
     def __init__(
@@ -384,10 +387,11 @@ class ListLogsResponse(_message.Message):
         *,
         logs: _abc.Iterable[Global___LogRecord] | None = ...,
         next_page_token: _builtins.str = ...,
+        not_kept_since_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs", "next_page_token", b"next_page_token", "not_kept_since_us", b"not_kept_since_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -427,7 +431,10 @@ class ListServiceLogsResponse(_message.Message):
 
     LOGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NOT_KEPT_SINCE_US_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
+    not_kept_since_us: _builtins.int
+    """Since then the store refuses signals, so that records are missing; 0 if it takes them."""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRecord]: ...
     def __init__(
@@ -435,10 +442,11 @@ class ListServiceLogsResponse(_message.Message):
         *,
         logs: _abc.Iterable[Global___LogRecord] | None = ...,
         next_page_token: _builtins.str = ...,
+        not_kept_since_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["logs", b"logs", "next_page_token", b"next_page_token", "not_kept_since_us", b"not_kept_since_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

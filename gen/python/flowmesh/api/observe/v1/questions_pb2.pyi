@@ -84,6 +84,8 @@ class _ServiceCallsKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Serv
     """All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
     caller is the queue.
     """
+    SERVICE_CALLS_KIND_APPLICATION: _ServiceCallsKind.ValueType  # 5
+    """All requests to an application of this installation, on all of its routes."""
 
 class ServiceCallsKind(_ServiceCallsKind, metaclass=_ServiceCallsKindEnumTypeWrapper): ...
 
@@ -98,6 +100,8 @@ SERVICE_CALLS_KIND_CONSUMERS: ServiceCallsKind.ValueType  # 4
 """All messages of a queue that its consumers acknowledged, and failed deliveries as errors; the
 caller is the queue.
 """
+SERVICE_CALLS_KIND_APPLICATION: ServiceCallsKind.ValueType  # 5
+"""All requests to an application of this installation, on all of its routes."""
 Global___ServiceCallsKind: _TypeAlias = ServiceCallsKind  # noqa: Y015
 
 @_typing.final
@@ -262,7 +266,7 @@ class ServiceCalls(_message.Message):
     caller: _builtins.str
     """Empty for a client, or for a call that is not kept."""
     service: _builtins.str
-    """The service, the worker or the queue that is called."""
+    """The service, the worker, the queue or the application that is called."""
     calls: _builtins.int
     errors: _builtins.int
     mean_ms: _builtins.float
@@ -270,7 +274,7 @@ class ServiceCalls(_message.Message):
     p95_ms: _builtins.float
     kind: Global___ServiceCallsKind.ValueType
     namespace: _builtins.str
-    """Of a worker or a queue."""
+    """Of a worker, a queue or an application."""
     def __init__(
         self,
         *,

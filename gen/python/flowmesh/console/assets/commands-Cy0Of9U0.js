@@ -1,1 +1,0 @@
-import{r as e}from"./rolldown-runtime-XKyaHtl9.js";import{i as t}from"./vendor-CvdC6zOt.js";import{yt as n}from"./base-CVunRcQ0.js";var r=e(t(),1),i=n(()=>({commands:[]}));function a(e){let t=e.map(e=>`${e.id}${e.refused??``}`).join(`|`);(0,r.useEffect)(()=>(i.setState({commands:e}),()=>i.setState({commands:[]})),[t])}export{a as n,i as t};

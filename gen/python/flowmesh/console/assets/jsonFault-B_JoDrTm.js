@@ -1,0 +1,1 @@
+import{at as e}from"./base-RKlYsb0d.js";function t(t){try{JSON.parse(t);return}catch(t){return e(`action.notJson`,{fault:t.message})}}export{t};

@@ -1,1 +1,0 @@
-import{at as e}from"./base-CVunRcQ0.js";function t(t){try{JSON.parse(t);return}catch(t){return e(`action.notJson`,{fault:t.message})}}export{t};

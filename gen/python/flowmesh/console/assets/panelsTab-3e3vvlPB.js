@@ -1,0 +1,1 @@
+import{n as e,t}from"./pluginPanels-CRuhLaHJ.js";import{n}from"./data-CRhcK1MV.js";import{r}from"./vendor-CvdC6zOt.js";var i=r();function a(){let{executionId:r,execution:a}=n(),o=e(`execution`),s={place:`execution`,executionId:r,workflow:a?.workflow};return(0,i.jsx)(t,{panels:o,shown:s})}export{a as default};

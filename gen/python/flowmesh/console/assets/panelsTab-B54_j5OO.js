@@ -1,1 +1,0 @@
-import{n as e,t}from"./pluginPanels-cv6tRLsB.js";import{n}from"./data-BmHYaxRy.js";import{r}from"./vendor-CvdC6zOt.js";var i=r();function a(){let{executionId:r,execution:a}=n(),o=e(`execution`),s={place:`execution`,executionId:r,workflow:a?.workflow};return(0,i.jsx)(t,{panels:o,shown:s})}export{a as default};

@@ -1,0 +1,1 @@
+import{g as e}from"./routing-BSXL1knt.js";import{lt as t}from"./base-RKlYsb0d.js";var n=10,r=e({queryKey:[`workflow-map`],queryFn:async({signal:e})=>{let r=[],i=``;for(let a=0;a<n;a+=1){let n=await t(`/api/v1/workflows:map`,{query:{pageToken:i},signal:e});if(r.push(...n.workflows),i=n.nextPageToken,!i)break}return{workflows:r,capped:!!i}}});export{r as t};

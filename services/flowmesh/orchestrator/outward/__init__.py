@@ -1,1 +1,0 @@
-"""Children in other projects: started, awaited and stopped by calls at a gateway."""
