@@ -9,7 +9,7 @@ SHELL := bash
   verify wheel bench bench-apps bench-quick bench-gate bench-scale profile features docs docs-site \
   release-check lock clean kubernetes test-kubernetes cluster-smoke sdks test-sdks packages \
   console console-dev console-test console-bench \
-  console-pictures scan mutants coverage gates proof evaluate
+  console-pictures scan mutants mutants-console coverage coverage-units gates proof evaluate
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -224,11 +224,19 @@ mutants: $(TOOLS) $(TESTS) ## DRAW mutants by SEED; of the lines that differ fro
 	@$(BIN)/python -m tools.mutants --draw $(DRAW) --seed $(SEED) --jobs $(JOBS) \
 	  $(if $(PACKAGES),--package $(PACKAGES)) $(if $(BASE),--changed $(BASE))
 
+LINES ?= 250
+mutants-console: $(TOOLS) ## mutants of LINES lines of the logic of the web page, drawn by SEED
+	@$(BIN)/python -m tools.mutants.console --lines $(LINES) --seed $(SEED)
+
 coverage: export FLOWMESH_CORE = pure
 coverage: export TESTS_FORK = 1
 coverage: $(TOOLS) $(TESTS) ## lines and branches that tests reach; red below the least
 	@$(BIN)/python -m tools.covered $(PACKAGES:%=--package %) \
 	  $(if $(TESTS_OF),$(TESTS_OF),-m "not slow and not kubernetes" $(SPREAD))
+
+coverage-units: export FLOWMESH_CORE = pure
+coverage-units: $(TOOLS) $(TESTS) ## what the tests of one process reach; red below the least of a package
+	@$(BIN)/python -m tools.covered --units -m "not long and not slow" -n 2 --dist loadfile
 
 gates: $(TOOLS) ## gates 1 to 8, of the reports in build/; PARTIAL=1 forgives what was not run
 	@$(BIN)/python -m tools.gates $(if $(PARTIAL),--partial)

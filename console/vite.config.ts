@@ -47,5 +47,19 @@ export default defineConfig({
       },
     },
   },
-  test: { environment: "happy-dom", include: ["src/**/*.test.ts", "src/**/*.test.tsx"] },
+  test: {
+    environment: "happy-dom",
+    include: ["src/**/*.test.ts", "src/**/*.test.tsx"],
+    // Logic without views; what edits texts in the editor is run by scenarios in a browser.
+    coverage: {
+      include: ["src/{model,text,values}/**/*.ts"],
+      reporter: ["text-summary", "json-summary"],
+      reportsDirectory: "../build/console-coverage",
+      thresholds: {
+        "src/model/**": { lines: 87, branches: 75 },
+        "src/text/**": { lines: 66, branches: 56 },
+        "src/values/**": { lines: 72, branches: 69 },
+      },
+    },
+  },
 });

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,23 @@ def test_gate_6_closes_for_the_coverage_of_a_part() -> None:
     ]
     assert {"libs/flowmesh/engine", "services/flowmesh/fleet"} <= checks.packages(checks.tracked())
     assert [type(each) for each in artefacts.coverage_problems(None, [])] == [NotRun]
+
+
+@pytest.mark.feature("S0-106")
+def test_unit_tests_reach_the_least_of_each_package() -> None:
+    """A package below its share, one without a share, and a share without a package."""
+    found = covered.shares(report(95, 90))
+    engine = "libs/flowmesh/engine"
+    assert list(covered.unit_problems(found, {engine: 0.95})) == []
+    assert list(covered.unit_problems(found, {engine: 0.96, "libs/flowmesh/gone": 0.5})) == [
+        f"{engine}: 95.0% of the lines, at least 96%",
+        "libs/flowmesh/gone of coverage-units.toml is not measured",
+    ]
+    assert list(covered.unit_problems(found, {})) == [
+        f"{engine} is not in coverage-units.toml: write 0.93 or less"
+    ]
+    least = tomllib.loads(covered.UNITS.read_text())
+    assert checks.packages(checks.tracked()) == least.keys()
 
 
 @pytest.mark.feature("S0-107")

@@ -7,7 +7,7 @@ import pytest
 
 from tools.breaks import ROOT
 from tools.mutants import __main__ as mutants
-from tools.mutants import drawing
+from tools.mutants import console, drawing
 from tools.mutants.drawing import PACKAGES, Mutant, draw, mutants_of
 
 
@@ -94,3 +94,26 @@ def test_the_score_has_an_interval() -> None:
         "least": 0.75,
     }
     assert mutants.interval(0, 0) == [0.0, 1.0]
+
+
+def test_lines_of_the_console_are_drawn_by_a_seed() -> None:
+    """Lines with code of its logic, without views and tests."""
+    drawn = console.drawn_lines(40, 1)
+    assert drawn == console.drawn_lines(40, 1) != console.drawn_lines(40, 2)
+    assert sum(map(len, drawn.values())) == 40
+    assert {name.rsplit("/", 1)[0] for name in drawn} <= set(console.FOLDERS)
+    assert not [name for name in drawn if ".test." in name]
+
+
+def test_mutants_of_the_console_are_judged_by_the_report_of_stryker() -> None:
+    """A change that no test reaches has survived; one that cannot run is no mutant."""
+    place = {"start": {"line": 2}}
+    states = ("Killed", "Timeout", "Survived", "NoCoverage", "RuntimeError", "Ignored")
+    rows = [{"status": each, "location": place, "replacement": "b"} for each in states]
+    report = {"files": {"src/model/filter.ts": {"source": "x\n  a\n", "mutants": rows}}}
+    outcomes, survivors = console.judged(report)
+    assert outcomes == {"src/model": [True, True, False, False]}
+    assert survivors == [
+        "console/src/model/filter.ts:2: a  ->  b",
+        "console/src/model/filter.ts:2: a  ->  b (no test reaches the line)",
+    ]

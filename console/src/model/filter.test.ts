@@ -1,5 +1,15 @@
 import { expect, test } from "vitest";
-import { completions, placeAtEnd, quoted, splitAnd, toggled, workflowOf } from "./filter";
+import { completions, filterOf, placeAtEnd, quoted, splitAnd, toggled, workflowOf } from "./filter";
+
+test("words without an operator are looked for in every value", () => {
+  expect(filterOf("  order-7 ")).toBe("any ^= order-7");
+  expect(filterOf('an "order"')).toBe('any ^= "an \\"order\\""');
+  expect(filterOf("WINNER")).toBe("any ^= WINNER");
+  expect(filterOf(" ")).toBe("");
+  for (const filter of ["status = failed", "status IN (failed)", "started > now", "error ~ x"]) {
+    expect(filterOf(` ${filter} `)).toBe(filter);
+  }
+});
 
 test("the place at the end of a filter names what is expected", () => {
   expect(placeAtEnd("").expected).toBe("field");

@@ -30,7 +30,7 @@ def test_ci_runs_what_people_run() -> None:
     """The CI machine has no checks of its own."""
     commands = re.findall(r"^make (\S+)", sources.text(".ci/run"), re.MULTILINE)
     tests = [f"test{part}" for part in ("", "-long", "-sdks", "-kubernetes")]
-    assert commands == ["check", *tests, "scan", "mutants", "gates"]
+    assert commands == ["check", *tests, "scan", "coverage-units", "mutants", "gates"]
 
 
 def test_the_demo_and_the_tests_wait_for_no_tool_of_developers() -> None:
