@@ -21,7 +21,7 @@ _ORDINARY = """
     Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
     Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settings Settle Skipped
     Started Stats Status Steered Suspended Tcp Terminated Turned Type Up Use Value Wait Waiting
-    Watch Work Info New Rebuild Stored Remote Sample Summary Unit
+    Watch Work Info New Rebuild Stored Remote Sample Summary Unit Exported Moved
 """
 ORDINARY = set(_ORDINARY.split())
 
