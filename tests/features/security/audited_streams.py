@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from flowmesh.api.broker.v1 import topology_pb2
 from flowmesh.api.event.v1 import subscription_service_pb2
 from flowmesh.api.eventstore.v1 import (
     event_group_service_pb2,
@@ -23,6 +24,7 @@ async def change_others(audited: Audited) -> None:
     """Streams, subscriptions, agents, plugins and objectives."""
     owner = audited.closed.owner
     await change_streams(owner)
+    await move_messages(owner)
     await change_subscriptions(owner)
     await change_agents(audited)
     await change_plugins(owner)
@@ -52,6 +54,18 @@ async def change_streams(owner: Caller) -> None:
     await call(owner, "ProjectionService.SwapProjection", generation=2, **named)
     await call(owner, "ProjectionService.DeleteProjection", **named)
     await call(owner, "RetentionService.RebuildExecutions", verify=True, **NAMESPACE)
+
+
+async def move_messages(owner: Caller) -> None:
+    """The messages of a queue as a move to another cell takes them."""
+    queue = topology_pb2.Queue(queue="moving")
+    await call(owner, "BrokerService.DeclareQueue", queue=queue, **NAMESPACE)
+    service, named = "QueueMoveService", {"queue": "moving", **NAMESPACE}
+    await call(owner, f"{service}.SuspendQueues", suspended=True, **NAMESPACE)
+    await call(owner, f"{service}.ExportMessages", **named)
+    await call(owner, f"{service}.ImportMessages", origin="o", **named)
+    await call(owner, f"{service}.RemoveMessages", sequence=1, **named)
+    await call(owner, f"{service}.SuspendQueues", **NAMESPACE)
 
 
 async def change_subscriptions(owner: Caller) -> None:
