@@ -16,7 +16,7 @@ _ORDINARY = """
     Control Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
     Dispatched Draft Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
     Follow Grant Graph Grpc Health Held Hello Hour Http Input Joined Kept Keyed Kind Latency
-    Lifecycle Login Lost Match Metered Mode Module Move Need On Operation Origin Outcome Path Paused
+    Lifecycle Login Lost Match Metered Misfit Mode Module Move Need On Operation Origin Outcome Path Paused
     Pending Phase Progress Provider
     Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
     Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settings Settle Skipped
