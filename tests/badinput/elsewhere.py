@@ -6,6 +6,9 @@ _DASHBOARDS = "tests/unit/dashboards/test_document.py::test_bounds"
 _MODULE_TYPES = "tests/unit/apphost/test_module_types.py"
 
 ELSEWHERE = {
+    "number of a version of a workspace file that moves": (
+        "tests/unit/identity/test_bounds.py::test_numbers_of_versions_are_bounded"
+    ),
     "secrets of a spec of agents": ("tests/unit/fleet/test_checks.py::test_bounds_of_specs"),
     "endpoints of the connections of a spec of agents": (
         "tests/unit/fleet/test_checks.py::test_bounds_of_specs"

@@ -42,6 +42,17 @@ async def change_encryption(owner: Caller, namespace: str) -> None:
         await call(owner, f"EncryptionService.{method}", namespace=namespace)
 
 
+async def change_secrets(owner: Caller, namespace: str) -> None:
+    """Store a secret, replace it by itself, sealed as for another cell, and delete it."""
+    of = {"namespace": namespace}
+    await call(owner, "SecretService.PutSecret", name="token", value=b"canary", **of)
+    opened = await call(owner, "SecretService.PrepareSecretImport", **of)
+    of["import_id"] = opened.import_id
+    page = await call(owner, "SecretService.ExportSecrets", public_key=opened.public_key, **of)
+    await call(owner, "SecretService.ImportSecrets", sealed=page.sealed, **of)
+    await call(owner, "SecretService.DeleteSecret", name="token", namespace=namespace)
+
+
 async def change_tenants(audited: Audited) -> str:
     """Create, change and delete a company with all that it can have; return its id."""
     owner = audited.closed.owner

@@ -32,6 +32,7 @@ from tests.features.security.audited import COMPANY, WAIT_S, Audited, audited_me
 from tests.features.security.audited_identity import (
     change_encryption,
     change_providers,
+    change_secrets,
     change_tenants,
     log_in_by_loopback,
 )
@@ -318,21 +319,15 @@ async def _members(audited: Audited) -> None:
 async def _contents(audited: Audited, project: str) -> None:
     """Keys, a quota, a secret and a file of a project."""
     owner = audited.closed.owner
-    key = (
-        await call(owner, "KeyService.CreateApiKey", project_id=project, name="key", role="viewer")
-    ).key.id
+    fields = {"project_id": project, "name": "key", "role": "viewer"}
+    key = (await call(owner, "KeyService.CreateApiKey", **fields)).key.id
     await call(owner, "KeyService.UpdateApiKey", key_id=key, name="renamed")
     await call(owner, "KeyService.RotateApiKey", key_id=key)
     await call(owner, "KeyService.DeleteApiKey", key_id=key)
     quota = quota_service_pb2.Quota(running_executions=1_000)
     await call(owner, "QuotaService.SetQuota", project_id=project, quota=quota)
     await call(owner, "PlanService.SetPlan", company_id="co_default", plan={"name": "team"})
-    await call(owner, "SecretService.PutSecret", name="token", value=b"canary", **NAMESPACE)
-    opened = await call(owner, "SecretService.PrepareSecretImport", **NAMESPACE)
-    to = {"import_id": opened.import_id, **NAMESPACE}
-    page = await call(owner, "SecretService.ExportSecrets", public_key=opened.public_key, **to)
-    await call(owner, "SecretService.ImportSecrets", sealed=page.sealed, **to)
-    await call(owner, "SecretService.DeleteSecret", name="token", **NAMESPACE)
+    await change_secrets(owner, NAMESPACE["namespace"])
     file = {"project_id": project, "path": "a.txt"}
     await call(owner, "FileService.PutFile", data=b"text", **file)
     await call(owner, "FileService.DeleteFile", **file)

@@ -29,6 +29,7 @@ WITHOUT_CALL = {
     "claim-check": "the time of a check at an identity provider",
     "forget-check": "the time of a check at an identity provider",
     "set-provider-tokens": "the tokens of an identity provider",
+    "delete-old-imports": "the end of what was opened before",
     "erase-tenants": "the end of what was deleted before",
     "move-schedules": "the times of firings",
     "end-firing": "the outcomes of firings",

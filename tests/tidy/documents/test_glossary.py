@@ -13,10 +13,12 @@ PROTOS = [e for e in sources.tracked() if e.startswith("protos/") and e.endswith
 _ORDINARY = """
     Action Analysis Answer Api Appended Applied Ask Attach Attached Auth Backlog Batch Begun Broken
     Browsed Cache Call Cancel Canceled Catalog Compatibility Completed Conflict Consume Continued
-    Control Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
-    Dispatched Draft Ended Erased Escalated Exception Expiry Extension Failed Finding Fired Flow
-    Follow Grant Graph Grpc Health Held Hello Hour Http Input Joined Kept Keyed Kind Latency
-    Lifecycle Login Lost Match Metered Misfit Mode Module Move Need On Operation Origin Outcome Path Paused
+    Control Copy Count Counters Cron Deadline Debounced Decided Delivered Depth Dialect Difference
+    Dispatched Draft Ended Erased Escalated Exception Expiry Exported Extension Failed Finding
+    Fired Flow
+    Follow Grant Graph Grpc Health Held Hello Hour Http Import Input Joined Kept Keyed Kind Latency
+    Lifecycle Login Lost Match Metered Misfit Mode Module Move Moved Need On Operation Origin Outcome
+    Path Paused
     Pending Phase Progress Provider
     Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
     Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settings Settle Skipped

@@ -37,7 +37,8 @@ on conflict do nothing
 returning version;
 
 -- name: next-version(project, path, least)$
-update files set version = greatest(version + 1, :least::int) where project = :project and path = :path
+update files set version = greatest(version + 1, :least::int)
+where project = :project and path = :path
 returning version;
 
 -- name: twin(project, twin)$
