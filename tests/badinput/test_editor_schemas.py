@@ -58,6 +58,7 @@ BEYOND = {
     "receive-with-an-unknown-field.yaml",
     "retry-delay-too-long.yaml",
     "subworkflow-beside-a-task.yaml",
+    "subworkflow-credential-without-project.yaml",
     "subworkflow-detached-on-cancel.yaml",
     "timeout-too-long.yaml",
     "transform-without-a-pipeline.yaml",

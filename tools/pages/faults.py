@@ -13,7 +13,8 @@ INVARIANTS: Final = {
     "I8": "no event follows an end; completed nodes are compensated once, in reverse order",
     "I9": "every execution ends: none is stuck 45 s after the fault",
     "I10": "memory, open files and threads return to their previous level",
-    "I11": "messages between executions arrive once: starts of children and their outcomes",
+    "I11": "messages between executions arrive once, in other projects too: starts of children and"
+    " their outcomes",
 }
 ROWS: Final = {
     "F1": "kill -9 of an orchestrator at its commit points",

@@ -748,6 +748,12 @@ pub struct ChildCall {
     /// which a detached child is started once.
     #[prost(bytes = "vec", tag = "6")]
     pub names_template: ::prost::alloc::vec::Vec<u8>,
+    /// Another project in which the child is started; empty is that of the parent.
+    #[prost(string, tag = "7")]
+    pub project: ::prost::alloc::string::String,
+    /// Secret with the API key for that project, as `secret://name`; empty calls without a credential.
+    #[prost(string, tag = "8")]
+    pub credential: ::prost::alloc::string::String,
 }
 /// A graph that runs once. Its output is the list of the outputs of its leaves, in order. A race
 /// outputs the first leaf that completes and cancels the others.

@@ -24,6 +24,11 @@ TRIGGERS_MAX = 1_000
 MOVE_HEADER: Final = "flowmesh-move"
 """The header of a call with the number of the cell that it is for, while its project moves."""
 
+SOURCE_HEADER: Final = "flowmesh-source"
+"""The header of a call by a step with its project. It can only refuse the call: the data of a
+project with strict residency stays in its region.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:

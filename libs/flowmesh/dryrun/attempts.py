@@ -164,7 +164,8 @@ class _RecordingClient:
         self.reply()
 
     async def send_message(self, namespace: str, message: dict[str, Json]) -> int:
-        place = f"{message['exchange']}/{message['key']}".lstrip("/")
+        parts = (message["project"], message["exchange"], message["key"])
+        place = "/".join(str(part) for part in parts if part)
         self._record("PUBLISH", f"message:{place}", masked(message["body"]))
         raise _NotSent
 

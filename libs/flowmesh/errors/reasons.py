@@ -50,6 +50,7 @@ REASONS = table_of(
     Reason("BODY_TOO_LARGE", tree.TooLarge, "Request bodies are limited to 8 MiB."),
     Reason("CELL_MISDIRECTED", tree.Misdirected, "Another cell serves the project or the execution; the answer has its address."),
     Reason("CELL_UNAVAILABLE", tree.Unavailable, "The cell of the project or the execution does not answer, is closed, or is not in the directory; or the project moves to another cell at the moment."),
+    Reason("RESIDENCY_STRICT", tree.Forbidden, "A step of a project with strict residency calls a project in another region."),
     # event store
     Reason("EVENT_STORE_INVALID", tree.Invalid, "An event, a filter, a group or a projection has a part out of range; the message names it."),
     Reason("STREAM_NOT_FOUND", tree.NotFound, "No such stream; the first event creates it."),

@@ -14,7 +14,14 @@ import orjson
 
 from flowmesh.api.definition.v1.plan_pb2 import TaskSpec
 from flowmesh.contract.json_value import Json
-from flowmesh.errors import FlowmeshError, Invalid, NotFound, TooLarge
+from flowmesh.errors import (
+    FlowmeshError,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooLarge,
+    Unauthenticated,
+)
 from flowmesh.executors import failures
 from flowmesh.executors.base import Attempt, Executor, Output, Step
 from flowmesh.executors.failures import TaskFailure, invalid
@@ -24,6 +31,7 @@ from flowmesh.standards.events import SUBJECT, SUBJECT_FORM
 
 EVENT_BYTES_MAX = 256 * 1024
 _TYPE_CHARACTERS_MAX = 256
+_MESSAGE = ("exchange", "key", "body", "headers", "priority", "project", "credential")
 _HEADERS = {"content-type": "application/cloudevents+json; charset=utf-8"}
 
 
@@ -40,7 +48,10 @@ class MessageSender(Protocol):
     """Publishes messages: the worker's client of the broker, or a dry run's recorder."""
 
     async def send_message(self, namespace: str, message: dict[str, Json]) -> int:
-        """Store a message and return the number of its queues. Raises FlowmeshError."""
+        """Store a message and return the number of its queues. Raises FlowmeshError.
+
+        `project` is another project with the queue, `credential` an API key for it.
+        """
 
 
 class EventBus(Protocol):
@@ -138,8 +149,7 @@ class MessageStep(Step):
         self, spec: TaskSpec, config: dict[str, Json], messages: MessageSender, now_us: NowUs
     ) -> None:
         self._messages = messages
-        given = {key: config.get(key) for key in ("exchange", "key", "body", "headers", "priority")}
-        self._given = Rendered(given, spec.dialect, now_us)
+        self._given = Rendered({key: config.get(key) for key in _MESSAGE}, spec.dialect, now_us)
 
     async def run(self, attempt: Attempt) -> Output:
         given = self._given.over(attempt)
@@ -151,11 +161,16 @@ class MessageStep(Step):
             "body": given["body"],
             "headers": given["headers"] or {},
             "priority": given["priority"] or 0,
+            "project": self._text(given, "project"),
+            "credential": self._text(given, "credential"),
         }
         try:
             queues = await self._messages.send_message(attempt.task.namespace, message)
         except (Invalid, NotFound, TooLarge) as error:
             raise invalid(error.message, reason=error.reason) from error
+        except (Forbidden, Unauthenticated) as error:
+            details = {"reason": error.reason}
+            raise TaskFailure(failures.AUTHENTICATION, error.message, details=details) from error
         except FlowmeshError as error:
             raise TaskFailure(
                 failures.NETWORK, error.message, retry_after_ms=error.retry_after_ms

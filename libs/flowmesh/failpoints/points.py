@@ -18,6 +18,7 @@ POINTS: Final = {
     "orchestrator.inherited": "the outbox rows of the former owner are read, not published",
     "orchestrator.renewing": "the lease is renewed, the owner has not read the answer",
     "orchestrator.timer_due": "a timer is due, nothing is decided",
+    "orchestrator.started_elsewhere": "a child of another project runs, its id is not committed",
     "orchestrator.delivering": "a message to another execution is committed, not delivered",
     "orchestrator.delivered": "a message is delivered, the row of its sender is not deleted",
     "orchestrator.kept_signal_sent": "a kept signal is sent, its row is not deleted",

@@ -1,7 +1,7 @@
 """Channels to services in this process and in others."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import grpc.aio
 
@@ -29,7 +29,7 @@ class Clients:
         handlers: Handlers,
         expected: frozenset[str],
         registry: str,
-        own_addresses: Callable[[], Collection[str]],
+        own_addresses: Callable[[], tuple[str, str]],
         interceptors: tuple[grpc.aio.ClientInterceptor, ...] = (),
         identify: Identify | None = None,
         security: Security | None = None,
@@ -43,18 +43,29 @@ class Clients:
         self._identify = identify
         self._security = security
         self._targets: dict[str, RemoteTarget] = {}
+        # Without the proof of this process.
+        self._unproved: dict[str, RemoteTarget] = {}
 
     def channel(self, service: str) -> Channel:
         """Return a channel that selects an instance of the service for each call."""
+        return self._channel(service, self.at)
 
+    def unproved(self, service: str) -> Channel:
+        """Return a channel whose calls do not prove this process, and have another credential.
+
+        They reach a service of this process by a socket too.
+        """
+        return self._channel(service, self._unproved_at)
+
+    def _channel(self, service: str, at: Callable[[str], Target]) -> Channel:
         def pick() -> Target:
             found = self._find(service)
             if found is None:
                 raise _absent(service)
-            return found
+            return at(found)
 
         async def wait(timeout_s: float | None) -> Target:
-            return self._find(service) or await self._wait_for(service, timeout_s)
+            return at(self._find(service) or await self._wait_for(service, timeout_s))
 
         return Channel(pick, wait)
 
@@ -62,31 +73,44 @@ class Clients:
         """Return the target for an address."""
         if address == LOCAL or address in self._own_addresses():
             return self._local
-        found = self._targets.get(address)
+        return self._opened(self._targets, address, self._identify)
+
+    def _unproved_at(self, address: str) -> Target:
+        if address == LOCAL:
+            address = self._own_addresses()[-1]
+        return self._opened(self._unproved, address, None)
+
+    def _opened(
+        self, targets: dict[str, RemoteTarget], address: str, identify: Identify | None
+    ) -> RemoteTarget:
+        found = targets.get(address)
         if found is None:
-            self._drop_unknown()
-            found = self._targets[address] = RemoteTarget(
-                address, self._interceptors, self._identify, self._security
+            self._drop_unknown(targets)
+            found = targets[address] = RemoteTarget(
+                address, self._interceptors, identify, self._security
             )
         return found
 
     async def close(self) -> None:
-        await asyncio.gather(*(target.close() for target in self._targets.values()))
+        targets = [*self._targets.values(), *self._unproved.values()]
+        await asyncio.gather(*(target.close() for target in targets))
         self._targets.clear()
+        self._unproved.clear()
 
-    def _find(self, service: str) -> Target | None:
+    def _find(self, service: str) -> str | None:
+        """Return the address of the instance for the next call."""
         endpoint = self._directory.pick(service, self._answers)
         if endpoint is not None:
-            return self.at(endpoint.address)
+            return endpoint.address
         if service == REGISTRY and self._registry and service not in self._expected:
-            return self.at(self._registry)
+            return self._registry
         return None
 
     def _answers(self, address: str) -> bool:
         target = self._targets.get(address)
         return target is None or target.answers
 
-    async def _wait_for(self, service: str, timeout_s: float | None) -> Target:
+    async def _wait_for(self, service: str, timeout_s: float | None) -> str:
         limit = LOCAL_TIMEOUT_S if service in self._expected else APPEAR_TIMEOUT_S
         if timeout_s is not None:
             limit = min(limit, timeout_s)
@@ -98,14 +122,14 @@ class Clients:
             raise _absent(service) from None
         return found
 
-    def _drop_unknown(self) -> None:
+    def _drop_unknown(self, targets: dict[str, RemoteTarget]) -> None:
         """Bound the targets: drop the oldest one with an unregistered address."""
-        if len(self._targets) < TARGETS_MAX:
+        if len(targets) < TARGETS_MAX:
             return
         known = self._directory.addresses()
-        for address in list(self._targets):
+        for address in list(targets):
             if address not in known:
-                target = self._targets.pop(address)
+                target = targets.pop(address)
                 asyncio.get_running_loop().create_task(target.close())
                 return
 

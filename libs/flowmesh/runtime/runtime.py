@@ -133,6 +133,13 @@ class Runtime:
         """Return a stub for one instance: `host:port`, or `local`."""
         return stub_class(channel_to(self._process.clients.at(address)))
 
+    def unproved(self, service: str) -> grpc.aio.Channel:
+        """Return a channel to a service for calls with a credential of their own.
+
+        They do not prove this process: the service takes them for those of a caller from outside.
+        """
+        return self._process.clients.unproved(service)
+
     def instances(self, service: str) -> AsyncIterator[tuple[Endpoint, ...]]:
         """Yield the instances of a service now, and after every change."""
         return self._process.directory.watch(service)

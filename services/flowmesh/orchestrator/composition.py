@@ -45,6 +45,7 @@ from flowmesh.orchestrator.operations.owner_router import OwnerRouter
 from flowmesh.orchestrator.operations.runs import Runs
 from flowmesh.orchestrator.operations.start_admission import QueueSizes, StartAdmission
 from flowmesh.orchestrator.operations.start_service import StartService
+from flowmesh.orchestrator.outward.project import NO_GATEWAY, ProjectCalls
 from flowmesh.orchestrator.ownership.attached_workers import AttachedWorkers
 from flowmesh.orchestrator.ownership.ownership import Ownership
 from flowmesh.orchestrator.ownership.peers import Peers
@@ -86,6 +87,7 @@ class Environment:
     partition_stub: Callable[[str], PartitionStub]
     permit_stub: Callable[[str], PermitStub]
     control_stub: Callable[[str], ControlStub]
+    project_calls: ProjectCalls = NO_GATEWAY
     archive: Archive | None = None
     finished: FinishedStates | None = None
     policy: Policy | None = None

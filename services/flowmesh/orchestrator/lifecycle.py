@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from flowmesh.orchestrator.commit.committer import Committer
 from flowmesh.orchestrator.commit.effects import CommitEffects
 from flowmesh.orchestrator.commit.incarnation import Incarnation
-from flowmesh.orchestrator.commit.messenger import Messenger
+from flowmesh.orchestrator.commit.messenger import (
+    OUTWARD_MAX,
+    PENDING_MAX,
+    Messenger,
+    Messengers,
+    of_sender,
+)
 from flowmesh.orchestrator.commit.pending_loads import PendingLoads
 from flowmesh.orchestrator.commit.refused_commands import RefusedCommands
 from flowmesh.orchestrator.commit.renewal import RenewalTasks
 from flowmesh.orchestrator.commit.takeover import PartitionTakeover
 from flowmesh.orchestrator.composition import Core
+from flowmesh.orchestrator.outward.deliveries import OutwardDeliveries
+from flowmesh.orchestrator.outward.routes import Routes
 from flowmesh.orchestrator.ownership.lease_keeper import LeaseKeeper
 from flowmesh.orchestrator.signals.kept_signals import KeptSignalLoop
 
@@ -22,7 +31,7 @@ from flowmesh.orchestrator.signals.kept_signals import KeptSignalLoop
 class Lifecycle:
     """The committer, and the parts that follow the incarnation and its partitions."""
 
-    messenger: Messenger
+    messenger: Messengers
     keeper: LeaseKeeper
     incarnation: Incarnation
     committer: Committer
@@ -35,14 +44,7 @@ def compose_lifecycle(
     """Compose the lifecycle; `recovered` are called with partitions whose tasks are known."""
     given, memory, dispatch, calls = core.given, core.memory, core.dispatch, core.calls
     ownership, background = memory.ownership, memory.background
-    messenger = Messenger(
-        store=given.store.messages,
-        epochs=ownership.epochs,
-        spawn=background.spawn,
-        deliver=calls.deliveries.deliver,
-        answered=memory.piggyback.mark_answered,
-        log=given.log,
-    )
+    messenger = _messengers(core)
     takeover = _takeover(core, messenger, recovered)
     renewal = RenewalTasks(
         ownership=ownership,
@@ -90,9 +92,44 @@ def compose_lifecycle(
     )
 
 
+def _messengers(core: Core) -> Messengers:
+    given, memory, calls = core.given, core.memory, core.calls
+    store, epochs = given.store.messages, memory.ownership.epochs
+    messenger = partial(
+        Messenger,
+        epochs=epochs,
+        spawn=memory.background.spawn,
+        answered=memory.piggyback.mark_answered,
+        log=given.log,
+    )
+    outward = OutwardDeliveries(
+        calls=given.project_calls,
+        routes=Routes(given.clock),
+        payloads=memory.payloads,
+        deliveries=calls.deliveries,
+        reader=calls.reader,
+        epochs=epochs,
+        draw=given.draw,
+    )
+    return Messengers(
+        inside=messenger(
+            load=lambda partitions: store.pending(partitions, PENDING_MAX),
+            deliver=calls.deliveries.deliver,
+        ),
+        outward=messenger(
+            load=lambda partitions: store.pending_outward(partitions, PENDING_MAX, OUTWARD_MAX),
+            deliver=outward.deliver,
+            share_of=of_sender,
+            share_max=OUTWARD_MAX,
+            in_flight_max=PENDING_MAX,
+            timeout_s=None,
+        ),
+    )
+
+
 def _takeover(
     core: Core,
-    messenger: Messenger,
+    messenger: Messengers,
     recovered: Sequence[Callable[[list[int]], Awaitable[None]]],
 ) -> PartitionTakeover:
     given, memory, dispatch = core.given, core.memory, core.dispatch
@@ -114,7 +151,7 @@ def _takeover(
 
 def _committer(
     core: Core,
-    messenger: Messenger,
+    messenger: Messengers,
     keeper: LeaseKeeper,
     incarnation: Incarnation,
     kept_signals: KeptSignalLoop,

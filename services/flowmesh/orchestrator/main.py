@@ -46,6 +46,7 @@ from flowmesh.orchestrator.storage.store import OrchestratorStore
 from flowmesh.runtime import Runtime, StartError
 from flowmesh.runtime.data_keys import encrypting
 from flowmesh.runtime.namespace_quotas import NamespaceQuotas
+from flowmesh.runtime.projects.calls import ProjectCalls, project_calls
 
 RESTART_PAUSE_S = 1.0
 
@@ -67,7 +68,8 @@ async def run(runtime: Runtime) -> None:
         )
         store = OrchestratorStore(Queries(pool, call=relay.call, keys=keys))
         archive = await stack.enter_async_context(_archive(runtime, store))
-        core = compose(_environment(runtime, store, finished, archive))
+        calls = await stack.enter_async_context(project_calls(runtime))
+        core = compose(_environment(runtime, store, finished, archive, calls))
         await encrypting(runtime, keys, core.memory.states.evict_namespaces)
         lifecycle = _served(runtime, core, finished)
         stack.push_async_callback(core.calls.peers.close)
@@ -142,7 +144,11 @@ async def _archive(runtime: Runtime, store: OrchestratorStore) -> AsyncIterator[
 
 
 def _environment(
-    runtime: Runtime, store: OrchestratorStore, finished: FinishedStates, archive: Archive | None
+    runtime: Runtime,
+    store: OrchestratorStore,
+    finished: FinishedStates,
+    archive: Archive | None,
+    calls: ProjectCalls,
 ) -> Environment:
     definitions = runtime.stub(definition_service_pb2_grpc.DefinitionServiceStub, "definition")
     settings = runtime.settings
@@ -182,6 +188,7 @@ def _environment(
         ),
         permit_stub=lambda address: runtime.stub_at(limits_grpc.PermitServiceStub, address),
         control_stub=lambda address: runtime.stub_at(control_grpc.ControlServiceStub, address),
+        project_calls=calls,
         archive=archive,
         finished=finished,
         policy=policies.load(settings.policy) if settings.policy else None,

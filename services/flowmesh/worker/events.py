@@ -3,19 +3,26 @@
 Events go durably to the triggers of their namespace, then to subscribers; messages to the broker.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+import grpc.aio
 import orjson
 
 from flowmesh.api.broker.v1.message_pb2 import HeaderValue, Message
-from flowmesh.api.broker.v1.message_service_pb2 import PublishRequest
+from flowmesh.api.broker.v1.message_service_pb2 import (
+    PublishOutcome,
+    PublishRequest,
+    PublishResponse,
+)
+from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.common.v1.payload_pb2 import Payload
 from flowmesh.api.event.v1.trigger_service_pb2 import Event, PublishEventRequest
 from flowmesh.contract.json_value import Json
 from flowmesh.errors import REASONS
 from flowmesh.executors.publish import Publisher
+from flowmesh.runtime.projects.calls import Metadata, ProjectCalls
 from flowmesh.standards.extensions import extension_values, extensions_of
 
 
@@ -34,8 +41,9 @@ class Broker(Protocol):
 class Messages:
     """Publishes messages; a repeat with the same id is stored once."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, projects: ProjectCalls) -> None:
         self._broker = broker
+        self._projects = projects
 
     async def send_message(self, namespace: str, message: dict[str, Json]) -> int:
         """Return the number of queues that hold the message. Raises FlowmeshError."""
@@ -47,16 +55,30 @@ class Messages:
         )
         for name, value in message["headers"].items():
             _set_header(sent.headers[name], value)
+        project = str(message["project"])
         request = PublishRequest(
-            namespace=namespace,
+            namespace=project or namespace,
             exchange=message["exchange"],
             messages=[sent],
             mandatory=not message["exchange"],
         )
-        (outcome,) = (await self._broker.Publish(request)).outcomes
+        if project:
+            (outcome,) = await self._published(namespace, str(message["credential"]), request)
+        else:
+            (outcome,) = (await self._broker.Publish(request)).outcomes
         if outcome.reason:
             raise REASONS[outcome.reason].error(outcome.reason, outcome.error, retry_after_ms=500)
         return int(outcome.queues)
+
+    async def _published(
+        self, source: str, key: str, request: PublishRequest
+    ) -> Sequence[PublishOutcome]:
+        """Publish to another project with its API key."""
+
+        async def publish(channel: grpc.aio.Channel, metadata: Metadata) -> PublishResponse:
+            return await MessageServiceStub(channel).Publish(request, metadata=metadata)
+
+        return (await self._projects.call(source, key, publish)).outcomes
 
 
 def _set_header(header: HeaderValue, value: Json) -> None:

@@ -34,6 +34,7 @@ from flowmesh.models.selection import Providers
 from flowmesh.plugins.calling import PluginFunctions
 from flowmesh.runtime import Endpoint, Runtime, Settings, StartError
 from flowmesh.runtime.names import REGISTRY
+from flowmesh.runtime.projects.calls import project_calls
 from flowmesh.sandbox import CpuLedger, Sandbox
 from flowmesh.sandbox.python import MIB, Limits
 from flowmesh.worker import limits
@@ -89,7 +90,10 @@ async def run(runtime: Runtime) -> None:
                 models=_models(runtime, egress),
                 spending=_spending(runtime),
                 publisher=_events(runtime),
-                messages=Messages(cast(Broker, runtime.stub(MessageServiceStub, "event"))),
+                messages=Messages(
+                    cast(Broker, runtime.stub(MessageServiceStub, "event")),
+                    await stack.enter_async_context(project_calls(runtime)),
+                ),
                 log=runtime.log,
                 functions=_functions(runtime, python.sandbox),
             )

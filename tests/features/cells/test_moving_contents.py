@@ -1,4 +1,4 @@
-"""`flowmesh cells move` takes files and applications of a project."""
+"""`flowmesh cells move` takes files, applications and agents of a project."""
 
 import hashlib
 import os
@@ -16,6 +16,8 @@ from flowmesh.api.identity.v1.secret_service_pb2 import (
 )
 from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.cells import COPYING, ENDING, SWITCHING
+from flowmesh.sdk import Client
+from tests.features.agents.crew import Crew, tasks
 from tests.features.application_hosts.test_apphost import Host, document
 from tests.features.cells.test_moving import (
     HELD_MS,
@@ -141,3 +143,27 @@ async def test_an_application_with_data_is_refused(cells: Cells) -> None:
     code, _, errors = await finished(cells, "move", "data", "--to", "us1")
     assert (code, "application words has files of its own" in errors) == (1, True), errors
     assert await host.word("words") == "stays"
+
+
+async def test_agents_move(cells: Cells) -> None:
+    """Those of the source complete its tasks and end; those of the target take over."""
+    await cells.pin("crewed", 0)
+    here, there = (Crew(cells.suites[number], "crewed") for number in (0, 1))
+    assert (await here.apply("packers", replicas=1)).status == 201
+    policy = {"spec": "packers", "strategy": "fixed"}
+    assert (await here.call("PUT", "scaling-policies/few", policy)).status in (200, 201)
+    [agent] = await here.ready(1)
+    async with Client(cells.suites[0].grpc_address, namespace="crewed") as client:
+        [handle] = await tasks(client, 1, 20.0)
+        code, _, errors = await finished(cells, "move", "crewed", "--to", "us1")
+        assert code == 0, errors
+        assert (await handle.result())["by"] == agent["agentId"]
+    [other] = await there.ready(1)
+    async with Client(cells.suites[1].grpc_address, namespace="crewed") as client:
+        [handle] = await tasks(client, 1, 0.1)
+        assert (await handle.result())["by"] == other["agentId"]
+    assert len((await there.call("GET", "scaling-policies")).json["policies"]) == 1
+    await there.end()
+    await cells.pin("crewed", 0)
+    await here.ready(0)
+    assert (await here.call("GET", "agent-specs")).json["specs"] == []

@@ -3,11 +3,12 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 from flowmesh.bus import Bus
 from flowmesh.cells import Cell, DirectoryStore, Home, Pin
@@ -91,14 +92,20 @@ async def finished(cells: Cells, *words: str) -> tuple[int | None, str, str]:
 
 
 @asynccontextmanager
-async def three_cells(folder: Path) -> AsyncIterator[Cells]:
-    """Run the three cells."""
+async def three_cells(
+    folder: Path, everywhere: Mapping[str, str] = MappingProxyType({}), **environment: str
+) -> AsyncIterator[Cells]:
+    """Run the three cells; `environment` is that of the control cell."""
     async with AsyncExitStack() as stack:
-        control = Suite(folder / "us0", environment=settings_of(0, ""))
+        settings = {**settings_of(0, ""), **everywhere, **environment}
+        control = Suite(folder / "us0", environment=settings)
         suites = [await stack.enter_async_context(control)]
         directory = str(control.about["directory"])
         others = [
-            Suite(folder / NAMES[number][0], environment=settings_of(number, directory))
+            Suite(
+                folder / NAMES[number][0],
+                environment={**settings_of(number, directory), **everywhere},
+            )
             for number in (1, EU)
         ]
         suites += await asyncio.gather(*map(stack.enter_async_context, others))

@@ -295,6 +295,10 @@ class Tables(LimitTables):
             for row in found[:rows_max]
         ]
 
+    def pending_outward(self, partitions: list[int], rows_max: int, each_max: int) -> list[Row]:
+        """Return nothing: no plan of the simulation names another project."""
+        return []
+
     def linked_under(self, namespace: str, request_id: str) -> Row | None:
         execution_id = self.requests.get((namespace, request_id))
         if execution_id is None:

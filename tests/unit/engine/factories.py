@@ -130,12 +130,16 @@ def signal(node_id: str, *after: str, name: str, **fields: Any) -> dict[str, Any
 
 
 def child(node_id: str, *after: str, workflow: str = "c", **fields: Any) -> dict[str, Any]:
-    """A node that starts a workflow with the execution's input; `detached`, `on_cancel`."""
+    """A node that starts a workflow with the execution's input; `detached`, `on_cancel`, `project`,
+    `credential`.
+    """
     call = plan_pb2.ChildCall(
         workflow_id=workflow,
         detached=fields.pop("detached", False),
         on_cancel=fields.pop("on_cancel", plan_pb2.ON_CANCEL_CANCEL),
         names_template=fields.pop("names", b""),
+        project=fields.pop("project", ""),
+        credential=fields.pop("credential", ""),
     )
     fields.setdefault("input_template", b'"{{input}}"')
     fields.setdefault("input_mode", plan_pb2.INPUT_MODE_TEMPLATE)

@@ -109,3 +109,35 @@ def test_an_execution_is_joined_by_so_many() -> None:
         run.do(Join(f"exec-{number}", "pay", 1))
     assert not run.do(Join("exec-late", "pay", 1))
     assert len(run.state.joined_by) == JOINED_MAX
+
+
+# --- children of other projects ---
+
+
+def elsewhere() -> Run:
+    """An execution whose child is in another project."""
+    return Run(plan(child("pay", project="bank", credential="secret://bank")))
+
+
+def test_each_message_about_a_child_of_another_project_names_it() -> None:
+    """The start, the request for its end, and the stop, which knows its id."""
+    run = elsewhere()
+    (start,) = run.last.messages
+    assert start.start.request.namespace == "bank"
+    run.do(ChildBegan("pay", 1, "exec-o", 3))
+    (join,) = run.last.messages
+    assert (join.join.execution_id, join.join.by_id) == ("exec-o", "exec-1")
+    run.do(Cancel())
+    (stop,) = run.last.messages
+    assert stop.stop.execution_id == "exec-o"
+    for message in (start, join, stop):
+        assert (message.project.namespace, message.project.credential) == ("bank", "secret://bank")
+
+
+def test_a_child_of_another_project_that_answers_with_an_existing_one_is_not_stopped() -> None:
+    """It is awaited there all the same."""
+    run = elsewhere()
+    run.do(ChildBegan("pay", 1, "exec-o", 3, joined=True))
+    assert run.last.messages[0].project.namespace == "bank"
+    run.do(Cancel())
+    assert not run.last.messages

@@ -6,9 +6,10 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.arguments import ExecutionArgument
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.executions.shapes import MARKS
+from flowmesh.errors import NotFound
 
 if TYPE_CHECKING:
-    from flowmesh.sdk import Client, Execution
+    from flowmesh.sdk import Client, Execution, Node
 
 SHOWN_MAX = 500
 """The most executions shown; further ones are counted."""
@@ -39,14 +40,20 @@ class _Tree:
         found = await self._client.get_execution(execution_id)
         children = [one for one in found.nodes if one.child_execution_id]
         shown = _execution_json(found, node)
-        shown["children"] = [
-            await self.load(one.child_execution_id, one.id)
-            for one in children[: max(self._remaining, 0)]
-        ]
+        shown["children"] = [await self._child(one) for one in children[: max(self._remaining, 0)]]
         shown["more"] = len(children) - len(shown["children"])
         if found.continued_as and self._remaining > 0:
             shown["children"].append(await self.load(found.continued_as, "next run"))
         return shown
+
+    async def _child(self, node: "Node") -> dict[str, Any]:
+        """Return the child of a node; that of another project without its children."""
+        try:
+            return await self.load(node.child_execution_id, node.id)
+        except NotFound:
+            shown = {"executionId": node.child_execution_id, "taskId": node.id}
+            names = "workflow=child_workflow_id version=child_version status"
+            return shown | output.members(node, names) | {"children": [], "more": 0}
 
 
 def _execution_json(execution: "Execution", node: str) -> dict[str, Any]:

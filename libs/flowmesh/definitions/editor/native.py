@@ -12,6 +12,7 @@ from flowmesh.definitions.editor.parts import (
     IDS,
     JSON_SCHEMA,
     LABELS,
+    OTHER_PROJECT,
     TASK_REF,
     TEMPLATE,
     Schema,
@@ -309,6 +310,7 @@ def _links() -> dict[str, Schema]:
                 "onCancel": choice(
                     ON_CANCEL, ON_CANCEL[0], "Handling of the workflow if the task is canceled."
                 ),
+                **OTHER_PROJECT,
             },
             "workflow",
             text="Starts another workflow; its output is that of the task.",

@@ -122,6 +122,13 @@ LABELS: Schema = {
     "propertyNames": {"minLength": 1, "maxLength": limits.LABEL_CHARACTERS_MAX},
     "additionalProperties": {"type": "string", "maxLength": limits.LABEL_CHARACTERS_MAX},
 }
+OTHER_PROJECT: dict[str, Schema] = {
+    "project": described("Another project, if it is not the own one.", ID),
+    "credential": described(
+        "The secret with an API key for that project, such as secret://bank-key.",
+        {"type": "string", "pattern": "^secret://"},
+    ),
+}
 CLASSES: Schema = {
     "type": "array",
     "maxItems": limits.RETRY_CLASSES_MAX,

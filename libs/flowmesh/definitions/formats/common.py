@@ -130,6 +130,24 @@ def url_of(reader: Reader, key: str, *, required: bool = False) -> str:
     return value
 
 
+def other_project(body: Reader) -> dict[str, Json]:
+    """Return the other project that a task calls, if any, and the secret with the key for it."""
+    config: dict[str, Json] = {}
+    if body.has("project"):
+        config["project"] = body.identifier("project", "the namespace of another project")
+    if not body.has("credential"):
+        return config
+    path = (*body.path, "credential")
+    if "project" not in config:
+        message = "a credential needs project, the project that it is for"
+        body.problems.add("DEFINITION_INVALID", message, path, at_key=True)
+    credential = body.required_text("credential", REFERENCE_FORM)
+    if credential and not is_secret_reference(credential):
+        message = f"the API key must be a secret of this project: {REFERENCE_FORM}"
+        body.problems.add("DEFINITION_INVALID", message, path)
+    return config | {"credential": credential}
+
+
 def method_of(reader: Reader) -> str:
     return reader.choice("method", METHODS, "GET")
 

@@ -433,6 +433,8 @@ def _as_link(planned: plan_pb2.PlanNode, node: Node, task: Task) -> None:
             planned.child.workflow_id = task.config["workflow"]
         planned.child.detached = not task.config["wait"]
         planned.child.on_cancel = _ON_CANCEL[task.config["onCancel"]]
+        planned.child.project = task.config.get("project", "")
+        planned.child.credential = task.config.get("credential", "")
         retry = node.retry or NO_RETRY
         _set_retry(planned, retry if retry.retry_on else replace(retry, retry_on=_OF_CHILDREN))
     planned.child.version, planned.child.version_label = number, label

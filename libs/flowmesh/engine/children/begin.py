@@ -14,6 +14,7 @@ from flowmesh.api.execution.v1 import execution_service_pb2 as pb
 from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.contract import INLINE_BYTES_MAX
 from flowmesh.engine.children.keys import key_of, no_key
+from flowmesh.engine.children.messages import message_of
 from flowmesh.engine.decisions.outcomes import cancel_open_nodes, complete, fail_node, take_signal
 from flowmesh.engine.decisions.step import Step
 from flowmesh.engine.state.state import NodeState, State
@@ -104,7 +105,7 @@ def _request(
         ),
     )
     request = pb.StartExecutionRequest(
-        namespace=state.plan.namespace,
+        namespace=call.project or state.plan.namespace,
         workflow_id=workflow_id,
         version=call.version,
         version_label=call.version_label,
@@ -120,7 +121,7 @@ def _request(
             depth=depth,
         ),
     )
-    asked = step.out.message(state).start
+    asked = message_of(step, call).start
     asked.node, asked.attempt = node.id, node.attempt
     asked.request.CopyFrom(request)
 

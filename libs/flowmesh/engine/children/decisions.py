@@ -12,7 +12,7 @@ from flowmesh.api.history.v1 import history_event_pb2 as history
 from flowmesh.engine.children import commands as c
 from flowmesh.engine.children import joins
 from flowmesh.engine.children.begin import begin, fail_waiting, proceed
-from flowmesh.engine.children.messages import stop
+from flowmesh.engine.children.messages import message_of, stop
 from flowmesh.engine.decisions.attempts import attempt_failed
 from flowmesh.engine.decisions.outcomes import complete, fail_node
 from flowmesh.engine.decisions.progress import advance
@@ -65,11 +65,11 @@ def began(step: Step, command: c.ChildBegan) -> bool:
         answer = {"executionId": command.execution_id, "version": command.version}
         complete(step, node, payload_pb2.Payload(data=msgspec.json.encode(answer)))
         advance(step, deque((node,)))
-    elif command.joined:
+    elif call is not None and (command.joined or call.project):
         by = history.ExecutionJoined(
             by_id=step.state.execution_id, by_node=node.id, by_attempt=node.attempt
         )
-        joins.request(step.state, step.out, command.execution_id, by)
+        joins.request(message_of(step, call), command.execution_id, by)
     return True
 
 

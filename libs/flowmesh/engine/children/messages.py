@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from flowmesh.engine.decisions.step import Step
 
 
+def message_of(step: Step, call: plan_pb2.ChildCall) -> pb.ExecutionMessage:
+    """Add a message about the child of a call, for the caller to fill."""
+    message = step.out.message(step.state)
+    if call.project:
+        message.project.namespace, message.project.credential = call.project, call.credential
+    return message
+
+
 def stop(step: Step, node: NodeState, reason: str) -> None:
     """Request the stop of a node's child, as its policy defines."""
     call, child = node.planned.child, node.child
@@ -21,10 +29,12 @@ def stop(step: Step, node: NodeState, reason: str) -> None:
         return
     if call.detached or call.on_cancel == plan_pb2.ON_CANCEL_ABANDON:
         return
-    message = step.out.message(step.state)
-    message.stop.request_id = child.request_id
-    message.stop.terminate = call.on_cancel == plan_pb2.ON_CANCEL_TERMINATE
-    message.stop.reason = reason
+    asked = message_of(step, call).stop
+    asked.request_id = child.request_id
+    asked.terminate = call.on_cancel == plan_pb2.ON_CANCEL_TERMINATE
+    asked.reason = reason
+    if call.project:
+        asked.execution_id = child.execution_id
 
 
 def report_to_parent(state: State, into: Transition) -> None:

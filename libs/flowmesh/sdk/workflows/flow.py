@@ -162,19 +162,26 @@ class Graph:
         wait: bool = True,
         on_cancel: str = "",
         child_id: Json = None,
+        project: str = "",
+        credential: str = "",
         **options: Unpack[TaskOptions],
     ) -> TaskNode:
         """Add a task that starts another workflow with its `input` and returns the output.
 
         Without `wait`, it completes once the child has started. A `child_id` starts the child at
         most once. `on_cancel` applies to the child if the task is canceled: CANCEL (the default),
-        TERMINATE or ABANDON. `workflow` and `child_id` may be templates.
+        TERMINATE or ABANDON. `workflow` and `child_id` may be templates. The workflow of another
+        `project` is started with the API key in the secret that `credential` names, such as
+        `secret://bank-key`.
         """
         fields: dict[str, Json] = {"workflow": workflow, "version": version, "wait": wait}
         if on_cancel:
             fields["onCancel"] = on_cancel
         if child_id is not None:
             fields["id"] = plain(child_id)
+        for key, value in (("project", project), ("credential", credential)):
+            if value:
+                fields[key] = value
         return self._add_kind(id, "subworkflow", fields, "input", options)
 
     def continue_as_new(self, id: str, **options: Unpack[TaskOptions]) -> TaskNode:

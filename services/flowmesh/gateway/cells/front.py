@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from flowmesh.cells import CLOSED, MOVE_HEADER, Cell, Directory
-from flowmesh.errors import Invalid, Misdirected, Unavailable
+from flowmesh.errors import Forbidden, Invalid, Misdirected, Unavailable
 
 HOP = "flowmesh-cell"
 """The header of a forwarded call with the number of the cell that it is for, and of its answer with
@@ -28,13 +28,15 @@ class Front:
         hop: str = "",
         changes: bool = False,
         move: str = "",
+        source: str = "",
     ) -> Cell | None:
         """Return the cell to which a call is forwarded; None if it is served here.
 
         `id_cell` is the cell of an id that the call names, `hop` the header of a forwarded call,
         which is not forwarded again. `changes` is True for a call that is refused while its project
-        is switched, `move` the header of one that names a cell of the move of its project. Raises
-        CELL_MISDIRECTED and CELL_UNAVAILABLE.
+        is switched, `move` the header of one that names a cell of the move of its project, `source`
+        that of a call by a step with its project. Raises CELL_MISDIRECTED, CELL_UNAVAILABLE and
+        RESIDENCY_STRICT.
         """
         if move:
             id_cell = self._cell_of_move(namespaces, move)
@@ -51,6 +53,8 @@ class Front:
         if hop:
             raise self._misdirected(number)
         cell = self._cell(number)
+        if source and cell.region != self.own.region and self.directory.home(source).strict:
+            raise self._leaves_region(source, cell)
         # Without a project, nothing says that the answer may leave the region of the cell.
         is_strict = any(home.strict for home in homes) or all(
             home.cell == self.own.number for home in homes
@@ -92,6 +96,10 @@ class Front:
 
     def _unread(self) -> Unavailable:
         return unavailable("this cell has not read the directory of cells yet")
+
+    def _leaves_region(self, source: str, cell: Cell) -> Forbidden:
+        text = f"the data of project {source} stays in region {self.own.region}; cell {cell.name}"
+        return Forbidden("RESIDENCY_STRICT", f"{text} is in region {cell.region}")
 
     def _misdirected(self, number: int) -> Misdirected:
         cell = self._cell(number)

@@ -17,11 +17,18 @@ from flowmesh.access.rules import Rule, rule_of
 from flowmesh.access.service_tokens import METADATA_KEY, PEER
 from flowmesh.api.common.v1.access_pb2 import AccessGroup
 from flowmesh.api.execution.v1.execution_service_pb2 import SessionRequest
-from flowmesh.cells import DEFAULT, MOVE_HEADER, Cell, cell_of, place_of_token
+from flowmesh.cells import (
+    DEFAULT,
+    MOVE_HEADER,
+    SOURCE_HEADER,
+    Cell,
+    cell_of,
+    place_of_token,
+)
 from flowmesh.errors import FlowmeshError
 from flowmesh.gateway.cells.front import HOP, Front, answered_by_another, silent
-from flowmesh.rpc.remote import RemoteTarget, Security
 from flowmesh.rpc.status import Unreachable, abort, error_of
+from flowmesh.runtime.projects.cell_targets import CellTargets
 
 if TYPE_CHECKING:
     from flowmesh.rpc.handlers import Behaviour, Method
@@ -38,6 +45,8 @@ _UNCHANGING = frozenset(
 HOME_CHECK_S = 1.0
 """Time between two looks at the home of the project of a stream that is served here."""
 
+# An agent is one of the fleet that has started it, also while its project moves.
+_OF_THIS_CELL = frozenset({"AgentService.Attend"})
 LAST_ANSWERS_S = 1.0
 """Time for the answers of what a stream has sent before its project has another home."""
 
@@ -45,34 +54,19 @@ LAST_ANSWERS_S = 1.0
 class GrpcFront:
     """Serves the calls of this cell, and forwards the others on one connection to each cell."""
 
-    def __init__(self, front: Front, security: Security | None) -> None:
+    def __init__(self, front: Front, targets: CellTargets) -> None:
         self._front = front
-        self._security = security
-        self._targets: dict[str, RemoteTarget] = {}
-
-    async def close(self) -> None:
-        for target in self._targets.values():
-            await target.close()
+        self._targets = targets
 
     def around(self, method: Method, serve: Behaviour) -> Behaviour:
         """Return what serves the calls of a method from a socket."""
         rule = rule_of(method.path)
-        if rule is None or rule.is_for_services:
+        if rule is None or rule.is_for_services or rule.method in _OF_THIS_CELL:
             return serve
         aim = _Aim(method.path, rule)
         if method.response_streaming:
             return self._streaming(method, aim, serve)
         return self._answering(method, aim, serve)
-
-    def target(self, cell: Cell) -> RemoteTarget:
-        """Return the connection to the gateways of a cell."""
-        found = self._targets.get(cell.grpc)
-        if found is None:
-            scheme, is_url, rest = cell.grpc.rpartition("://")
-            security = self._security if scheme == "grpcs" else None
-            address = rest if is_url else cell.grpc
-            found = self._targets[cell.grpc] = RemoteTarget(address, security=security)
-        return found
 
     def _answering(self, method: Method, aim: _Aim, serve: Behaviour) -> Behaviour:
         async def answer(request: Any, context: Any) -> Any:
@@ -143,18 +137,26 @@ class GrpcFront:
         self, method: Method, aim: _Aim, request: Any, context: Any
     ) -> tuple[Cell | None, Any]:
         """Return the other cell of a call, or None, and its request or stream of requests."""
-        hop, move = _hop(context), _value(context.invocation_metadata(), MOVE_HEADER)
+        metadata = context.invocation_metadata()
+        hop, move, source = (_value(metadata, name) for name in (HOP, MOVE_HEADER, SOURCE_HEADER))
         if hop:
             await context.send_initial_metadata(((HOP, str(self._front.own.number)),))
         if not method.request_streaming:
-            return self._place(aim, request, hop, move), request
+            return self._place(aim, request, hop, move, source), request
         requests = aiter(request)
         first = await anext(requests, None)
-        cell = self._place(aim, first, hop, move) if first is not None else None
+        cell = self._place(aim, first, hop, move, source) if first is not None else None
         return cell, self._again(aim, first, requests, hop or move, here=cell is None)
 
     def _place(
-        self, aim: _Aim, request: Any, hop: str, move: str = "", *, first: bool = True
+        self,
+        aim: _Aim,
+        request: Any,
+        hop: str,
+        move: str = "",
+        source: str = "",
+        *,
+        first: bool = True,
     ) -> Cell | None:
         message = aim.message(request)
         if message is None:
@@ -166,6 +168,7 @@ class GrpcFront:
             hop=hop,
             changes=aim.rule.group not in _UNCHANGING,
             move=move,
+            source=source,
         )
 
     async def _again(
@@ -190,7 +193,7 @@ class GrpcFront:
         ways = ("stream" if method.request_streaming else "unary") + (
             "_stream" if method.response_streaming else "_unary"
         )
-        call = self.target(cell).callable(ways, method.path, None, None)
+        call = self._targets.at(cell.grpc).callable(ways, method.path, None, None)
         data = _each(sent) if method.request_streaming else _bytes_of(sent)
         metadata = (*_forwarded(context.invocation_metadata() or ()), (HOP, str(cell.number)))
         return call(data, timeout=context.time_remaining(), metadata=metadata)
@@ -277,10 +280,6 @@ async def _each(requests: AsyncIterator[Any]) -> AsyncIterator[bytes]:
 
 def _bytes_of(request: Any) -> bytes:
     return request if isinstance(request, bytes) else request.SerializeToString()
-
-
-def _hop(context: Any) -> str:
-    return _number(context.invocation_metadata())
 
 
 def _number(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:

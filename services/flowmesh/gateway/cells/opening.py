@@ -3,10 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import grpc
 
 from flowmesh.bus import Bus
 from flowmesh.cells import FILE, Cell, Directory, DirectoryStore, read_copy
@@ -16,20 +13,7 @@ from flowmesh.gateway.cells.grpc_front import GrpcFront
 from flowmesh.gateway.cells.http_front import HttpFront
 from flowmesh.runtime import Runtime, StartError
 from flowmesh.runtime.http.server import ASGI3
-
-
-@dataclass(frozen=True, slots=True)
-class CellSecurity:
-    """TLS to the gateways of other cells."""
-
-    roots: bytes | None
-    generation: int = 0
-
-    def address(self, address: str) -> str:
-        return address
-
-    def credentials(self) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(root_certificates=self.roots)
+from flowmesh.runtime.projects.cell_targets import CellTargets
 
 
 def read_directory(runtime: Runtime) -> Directory:
@@ -71,11 +55,10 @@ async def _opened(
     for loop in (entering, following, CopyDirectory(directory, path)):
         runtime.add_loop(loop)
     front = Front(directory, own)
-    tls, security = _tls(settings.cell_ca)
-    calls = GrpcFront(front, security)
-    stack.push_async_callback(calls.close)
-    runtime.surround_calls(calls.around)
-    served = HttpFront(app, front, tls)
+    targets = CellTargets(settings.cell_ca)
+    stack.push_async_callback(targets.close)
+    runtime.surround_calls(GrpcFront(front, targets).around)
+    served = HttpFront(app, front, _tls(settings.cell_ca))
     await served.start()
     stack.push_async_callback(served.close)
     return served
@@ -95,11 +78,8 @@ def _own_cell(runtime: Runtime) -> Cell:
         raise StartError(f"{error}; see FLOWMESH_CELL_HTTP and FLOWMESH_CELL_GRPC") from error
 
 
-def _tls(authorities: str) -> tuple[ssl.SSLContext | None, CellSecurity]:
-    if not authorities:
-        return None, CellSecurity(None)
+def _tls(authorities: str) -> ssl.SSLContext | None:
     try:
-        context = ssl.create_default_context(cafile=authorities)
-        return context, CellSecurity(Path(authorities).read_bytes())
+        return ssl.create_default_context(cafile=authorities) if authorities else None
     except OSError as error:
         raise StartError(f"FLOWMESH_CELL_CA: {authorities}: {error.strerror}") from error

@@ -119,7 +119,8 @@ def published_keys(plan: plan_pb2.Plan, queue: str, exchanges: frozenset[str]) -
         if spec.task_type == MESSAGE_PUBLISH.name and spec.config:
             config = orjson.loads(spec.config)
             exchange, key = config.get("exchange", ""), str(config.get("key", ""))
-            if exchange in exchanges if exchange else key == queue:
+            is_found = exchange in exchanges if exchange else key == queue
+            if is_found and "project" not in config:
                 yield key
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from flowmesh.api.history.v1 import history_service_pb2
 from flowmesh.engine import HISTORY_EVENTS_WARN, State, Transition
 from flowmesh.orchestrator.commit.batched_execution import BatchedExecution
-from flowmesh.orchestrator.commit.messenger import Messenger
+from flowmesh.orchestrator.commit.messenger import Messengers
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.commit.timers import Timers
 from flowmesh.orchestrator.commit.waiters import Waiters
@@ -39,7 +39,7 @@ class CommitEffects:
         preparation: Preparer,
         timers: Timers,
         waiters: Waiters,
-        messenger: Messenger,
+        messenger: Messengers,
         publisher: Publisher,
         stats: Stats,
         metrics: OrchestratorMetrics,

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from flowmesh.orchestrator.commit.messenger import Messenger
+from flowmesh.orchestrator.commit.messenger import Messengers
 from flowmesh.orchestrator.commit.publisher import Publisher
 from flowmesh.orchestrator.commit.starts import Starts
 from flowmesh.orchestrator.commit.timers import Timers
@@ -34,7 +34,7 @@ class PartitionTakeover:
         recovery: Recovery,
         starts: Starts,
         timers: Timers,
-        messenger: Messenger,
+        messenger: Messengers,
         waiters: Waiters,
         publisher: Publisher,
         spawn: Callable[[Coroutine[Any, Any, None]], None],

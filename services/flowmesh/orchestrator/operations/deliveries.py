@@ -71,6 +71,12 @@ class Deliveries:
             case "join":
                 await self.join(message, forwarded=False)
 
+    async def answer_sender(
+        self, message: pb.ExecutionMessage, command: ChildBegan | ChildDone
+    ) -> None:
+        """Have the sender of a message, which this process owns, decide on its answer."""
+        await self._tell(message.execution_id, command, _elsewhere, False)
+
     # --- starts ---
 
     async def _start(self, message: pb.ExecutionMessage) -> None:
@@ -90,7 +96,7 @@ class Deliveries:
             command = ChildBegan("", 0, failure=_refusal(request, error), draw=self._draw())
         if message.start.node:
             command.node, command.attempt = message.start.node, message.start.attempt
-            await self._tell(message.execution_id, command, _elsewhere, False)
+            await self.answer_sender(message, command)
 
     async def _started(self, request: pb.StartExecutionRequest) -> ChildBegan:
         """Start an execution for another one, or return the one that answers it; idempotent.

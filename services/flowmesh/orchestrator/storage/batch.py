@@ -46,6 +46,10 @@ def approvals_of(state: State) -> frozenset[str]:
     return frozenset(map(approval_name, names))
 
 
+OUTWARD = ":outward"
+"""Suffix of the ids of messages to other projects, which wait apart from the others."""
+
+
 class StartRow:
     """The columns that only a start writes."""
 
@@ -70,6 +74,11 @@ class Message:
         self.id = message_id
         self.target = target
         self.command = command
+
+    @property
+    def is_outward(self) -> bool:
+        """True for a message to another project."""
+        return self.id.endswith(OUTWARD)
 
 
 class Row:
@@ -307,6 +316,8 @@ class CommitBatch:
         for number, message in enumerate(transition.messages):
             # Text order of the ids is the order of the events that cause them.
             message_id = f"{state.execution_id}:{state.sequence:010d}:{number:05d}"
+            if message.HasField("project"):
+                message_id += OUTWARD
             kind = message.WhichOneof("command")
             if kind == "start":
                 target = message.start.request.request_id

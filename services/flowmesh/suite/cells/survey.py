@@ -7,13 +7,6 @@ from flowmesh.api.event.v1.subscription_service_pb2 import ListSubscriptionsRequ
 from flowmesh.api.event.v1.subscription_service_pb2_grpc import SubscriptionServiceStub
 from flowmesh.api.event.v1.trigger_service_pb2 import ListTriggersRequest
 from flowmesh.api.event.v1.trigger_service_pb2_grpc import TriggerServiceStub
-from flowmesh.api.fleet.v1.fleet_service_pb2 import (
-    ListAgentSpecsRequest,
-    ListScalingPoliciesRequest,
-)
-from flowmesh.api.fleet.v1.fleet_service_pb2_grpc import FleetServiceStub
-from flowmesh.api.fleet.v1.plugin_service_pb2 import ListPluginsRequest
-from flowmesh.api.fleet.v1.plugin_service_pb2_grpc import PluginServiceStub
 from flowmesh.api.identity.v1.encryption_service_pb2 import EncryptionState, GetEncryptionRequest
 from flowmesh.api.identity.v1.encryption_service_pb2_grpc import EncryptionServiceStub
 from flowmesh.api.identity.v1.key_service_pb2 import ListApiKeysRequest
@@ -46,15 +39,6 @@ _KINDS = (
         ListSubscriptionsRequest,
         "subscriptions",
     ),
-    _Kind("specs of agents", FleetServiceStub, "ListAgentSpecs", ListAgentSpecsRequest, "specs"),
-    _Kind(
-        "scaling policies",
-        FleetServiceStub,
-        "ListScalingPolicies",
-        ListScalingPoliciesRequest,
-        "policies",
-    ),
-    _Kind("plugins", PluginServiceStub, "ListPlugins", ListPluginsRequest, "plugins"),
 )
 
 

@@ -263,14 +263,22 @@ def _map_options(body: Document, references: _References) -> Document:
     return options | {"counted": True} if "results" in body else options
 
 
+_CHILD_OPTIONS = {
+    "onCancel": "on_cancel",
+    "id": "child_id",
+    "project": "project",
+    "credential": "credential",
+}
+
+
 def _subworkflow(members: Document, references: _References) -> _Arguments | None:
     match members:
         case {"workflow": str(workflow), "version": version, "wait": bool(wait), **others} if (
-            others.keys() <= {"onCancel", "id", "input"} and all(others.values())
+            others.keys() <= {"input", *_CHILD_OPTIONS} and all(others.values())
         ):
             options: Document = {} if version == "latest" else {"version": version}
             options |= {} if wait else {"wait": False}
-            for key, option in (("onCancel", "on_cancel"), ("id", "child_id")):
+            for key, option in _CHILD_OPTIONS.items():
                 if key in others:
                     options[option] = others[key]
             return [workflow], options | _given(others, "input", references)

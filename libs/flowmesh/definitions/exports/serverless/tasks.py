@@ -245,6 +245,8 @@ class TaskWriter:
             raise UnsupportedExpression("a sub-workflow with `wait: false`")
         if config["onCancel"] != "CANCEL":
             raise UnsupportedExpression(f"a sub-workflow with `onCancel: {config['onCancel']}`")
+        if "project" in config:
+            raise UnsupportedExpression("a sub-workflow of another project")
         if "{{" in config["workflow"]:
             raise UnsupportedExpression("a sub-workflow that is named by a template")
         if not isinstance(node.input, dict):

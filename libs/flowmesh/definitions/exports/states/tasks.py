@@ -143,6 +143,8 @@ class Tasks:
             self._add_unsupported("a workflow whose name is computed", node)
         if not config["wait"] or config["onCancel"] != "CANCEL":
             self._add_unsupported("another workflow that outlives the node that starts it", node)
+        if "project" in config:
+            self._add_unsupported("a workflow of another project", node)
         machine = name if version == "latest" else f"{_ARN}:{name}:{version}"
         given = values.payload({"Input": node.input if node.has_input else None})
         return {

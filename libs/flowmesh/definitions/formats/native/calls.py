@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from flowmesh.contract.json_value import Json
 from flowmesh.definitions import limits
-from flowmesh.definitions.formats.common import headers_of, url_of
+from flowmesh.definitions.formats.common import headers_of, other_project, url_of
 from flowmesh.definitions.model import Cache
 from flowmesh.definitions.problems import Path
 from flowmesh.definitions.reading.reader import Reader, kind_of
@@ -171,7 +171,7 @@ def message(body: Reader) -> dict[str, Json]:
         config["headers"] = body.object("headers").value
     if priority := body.integer("priority", 0, 0, PRIORITY_MAX, "DEFINITION_INVALID"):
         config["priority"] = priority
-    return config
+    return config | other_project(body)
 
 
 def webhook(body: Reader) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from flowmesh.contract.json_value import Json
+from flowmesh.definitions.formats.common import other_project
 from flowmesh.definitions.formats.native.approvals import read_approval
 from flowmesh.definitions.formats.native.bodies import Place, read_decision
 from flowmesh.definitions.model import APPROVAL, Dialect, Task
@@ -72,7 +73,7 @@ def _subworkflow(body: Reader, _place: Place) -> InlineTask:
     }
     if body.has("id"):
         config["id"] = body.required_text("id", "a text, as a template")
-    return _made("subworkflow", config, body, "input")
+    return _made("subworkflow", config | other_project(body), body, "input")
 
 
 def _workflow(body: Reader) -> str:

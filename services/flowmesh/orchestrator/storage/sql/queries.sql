@@ -381,8 +381,20 @@ order by id desc limit :rows_max;
 -- name: pending_messages(partitions, rows_max)
 -- Returns messages that are not known to be delivered, in the order of their commits.
 select partition, id, target, command from messages
-where partition = any (:partitions::int[])
+where partition = any (:partitions::int[]) and id not like '%:outward'
 order by partition, id limit :rows_max;
+
+-- name: pending_outward(partitions, rows_max, each_max)
+-- Returns messages to other projects that are not known to be delivered, of each namespace the
+-- first ones.
+select partition, id, target, command from (
+  select m.partition, m.id, m.target, m.command,
+         row_number() over (partition by e.namespace order by m.partition, m.id) as number
+  from messages m left join executions e on e.id = split_part(m.id, ':', 1)
+  where m.partition = any (:partitions::int[]) and m.id like '%:outward'
+) as numbered
+where number <= :each_max
+order by number, partition, id limit :rows_max;
 
 -- name: linked_under(namespace, request_id)^
 -- Returns the execution that another one started with a request id.

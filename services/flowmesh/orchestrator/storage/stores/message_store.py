@@ -49,6 +49,19 @@ class MessageStore:
         )
         return list(self._readable(rows))
 
+    async def pending_outward(
+        self, partitions: Sequence[int], rows_max: int, each_max: int
+    ) -> list[PendingMessage]:
+        """Return undelivered messages to other projects, at most `each_max` of a namespace."""
+        rows = await self._queries.records(
+            PendingMessage,
+            "pending_outward",
+            partitions=list(partitions),
+            rows_max=rows_max,
+            each_max=each_max,
+        )
+        return list(self._readable(rows))
+
     def _readable(self, rows: Sequence[PendingMessage]) -> Iterator[PendingMessage]:
         """Yield the messages that can be opened; others stay until their execution is deleted."""
         for row in rows:

@@ -1742,6 +1742,10 @@ type ChildCall struct {
 	// JSON object with templates: `workflow` replaces `workflow_id`, and `id` is the request id under
 	// which a detached child is started once.
 	NamesTemplate []byte `protobuf:"bytes,6,opt,name=names_template,json=namesTemplate,proto3" json:"names_template,omitempty"`
+	// Another project in which the child is started; empty is that of the parent.
+	Project string `protobuf:"bytes,7,opt,name=project,proto3" json:"project,omitempty"`
+	// Secret with the API key for that project, as `secret://name`; empty calls without a credential.
+	Credential    string `protobuf:"bytes,8,opt,name=credential,proto3" json:"credential,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1816,6 +1820,20 @@ func (x *ChildCall) GetNamesTemplate() []byte {
 		return x.NamesTemplate
 	}
 	return nil
+}
+
+func (x *ChildCall) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *ChildCall) GetCredential() string {
+	if x != nil {
+		return x.Credential
+	}
+	return ""
 }
 
 // A graph that runs once. Its output is the list of the outputs of its leaves, in order. A race
@@ -2677,7 +2695,7 @@ const file_flowmesh_api_definition_v1_plan_proto_rawDesc = "" +
 	"deadlineMs\x12E\n" +
 	"\von_deadline\x18\x04 \x01(\x0e2$.flowmesh.api.definition.v1.DeadlineR\n" +
 	"onDeadline\x12(\n" +
-	"\x10goes_on_rejected\x18\x05 \x01(\bR\x0egoesOnRejected\"\xf1\x01\n" +
+	"\x10goes_on_rejected\x18\x05 \x01(\bR\x0egoesOnRejected\"\xab\x02\n" +
 	"\tChildCall\x12\x1f\n" +
 	"\vworkflow_id\x18\x01 \x01(\tR\n" +
 	"workflowId\x12\x18\n" +
@@ -2685,7 +2703,11 @@ const file_flowmesh_api_definition_v1_plan_proto_rawDesc = "" +
 	"\rversion_label\x18\x03 \x01(\tR\fversionLabel\x12\x1a\n" +
 	"\bdetached\x18\x04 \x01(\bR\bdetached\x12A\n" +
 	"\ton_cancel\x18\x05 \x01(\x0e2$.flowmesh.api.definition.v1.OnCancelR\bonCancel\x12%\n" +
-	"\x0enames_template\x18\x06 \x01(\fR\rnamesTemplate\"s\n" +
+	"\x0enames_template\x18\x06 \x01(\fR\rnamesTemplate\x12\x18\n" +
+	"\aproject\x18\a \x01(\tR\aproject\x12\x1e\n" +
+	"\n" +
+	"credential\x18\b \x01(\tR\n" +
+	"credential\"s\n" +
 	"\tGroupBody\x12:\n" +
 	"\x05nodes\x18\x01 \x03(\v2$.flowmesh.api.definition.v1.PlanNodeR\x05nodes\x12\x12\n" +
 	"\x04race\x18\x02 \x01(\bR\x04race\x12\x16\n" +

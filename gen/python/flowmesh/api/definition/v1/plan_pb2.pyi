@@ -888,6 +888,8 @@ class ChildCall(_message.Message):
     DETACHED_FIELD_NUMBER: _builtins.int
     ON_CANCEL_FIELD_NUMBER: _builtins.int
     NAMES_TEMPLATE_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
     workflow_id: _builtins.str
     version: _builtins.int
     """Version of the child workflow. 0 without a label is the newest version at its start."""
@@ -899,6 +901,10 @@ class ChildCall(_message.Message):
     """JSON object with templates: `workflow` replaces `workflow_id`, and `id` is the request id under
     which a detached child is started once.
     """
+    project: _builtins.str
+    """Another project in which the child is started; empty is that of the parent."""
+    credential: _builtins.str
+    """Secret with the API key for that project, as `secret://name`; empty calls without a credential."""
     def __init__(
         self,
         *,
@@ -908,10 +914,12 @@ class ChildCall(_message.Message):
         detached: _builtins.bool = ...,
         on_cancel: Global___OnCancel.ValueType = ...,
         names_template: _builtins.bytes = ...,
+        project: _builtins.str = ...,
+        credential: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detached", b"detached", "names_template", b"names_template", "on_cancel", b"on_cancel", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "detached", b"detached", "names_template", b"names_template", "on_cancel", b"on_cancel", "project", b"project", "version", b"version", "version_label", b"version_label", "workflow_id", b"workflow_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

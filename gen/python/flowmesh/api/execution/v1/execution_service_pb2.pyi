@@ -1084,6 +1084,7 @@ class ExecutionMessage(_message.Message):
     NAMESPACE_FIELD_NUMBER: _builtins.int
     EXECUTION_ID_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    PROJECT_FIELD_NUMBER: _builtins.int
     START_FIELD_NUMBER: _builtins.int
     STOP_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
@@ -1093,6 +1094,12 @@ class ExecutionMessage(_message.Message):
     """The sending execution."""
     traceparent: _builtins.str
     """W3C trace context of the sender."""
+    @_builtins.property
+    def project(self) -> Global___OtherProject:
+        """Set if the message is for another project than that of the sender: it goes to a gateway, as a
+        call with the API key of that project.
+        """
+
     @_builtins.property
     def start(self) -> Global___StartRequested: ...
     @_builtins.property
@@ -1107,20 +1114,46 @@ class ExecutionMessage(_message.Message):
         namespace: _builtins.str = ...,
         execution_id: _builtins.str = ...,
         traceparent: _builtins.str = ...,
+        project: Global___OtherProject | None = ...,
         start: Global___StartRequested | None = ...,
         stop: Global___StopRequested | None = ...,
         outcome: Global___ChildOutcome | None = ...,
         join: Global___JoinRequested | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "join", b"join", "outcome", b"outcome", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "join", b"join", "outcome", b"outcome", "project", b"project", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "execution_id", b"execution_id", "join", b"join", "namespace", b"namespace", "outcome", b"outcome", "start", b"start", "stop", b"stop", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["command", b"command", "execution_id", b"execution_id", "join", b"join", "namespace", b"namespace", "outcome", b"outcome", "project", b"project", "start", b"start", "stop", b"stop", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["start", "stop", "outcome", "join"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
 Global___ExecutionMessage: _TypeAlias = ExecutionMessage  # noqa: Y015
+
+@_typing.final
+class OtherProject(_message.Message):
+    """A project in which an execution of another project starts a child."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    CREDENTIAL_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    credential: _builtins.str
+    """Secret of the sender with the API key, as `secret://name`; empty calls without a credential."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        credential: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credential", b"credential", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OtherProject: _TypeAlias = OtherProject  # noqa: Y015
 
 @_typing.final
 class StartRequested(_message.Message):
@@ -1163,19 +1196,23 @@ class StopRequested(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TERMINATE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    EXECUTION_ID_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     terminate: _builtins.bool
     reason: _builtins.str
+    execution_id: _builtins.str
+    """The child of another project, once it is known."""
     def __init__(
         self,
         *,
         request_id: _builtins.str = ...,
         terminate: _builtins.bool = ...,
         reason: _builtins.str = ...,
+        execution_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "request_id", b"request_id", "terminate", b"terminate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_id", b"execution_id", "reason", b"reason", "request_id", b"request_id", "terminate", b"terminate"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

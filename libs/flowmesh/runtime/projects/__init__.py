@@ -1,0 +1,1 @@
+"""Calls of steps for other projects, and connections to the gateways of other cells."""

@@ -1,0 +1,1 @@
+"""Children in other projects: started, awaited and stopped by calls at a gateway."""
