@@ -17,8 +17,8 @@ _ORDINARY = """
     Dispatched Draft Ended Erased Escalated Exception Expiry Exported Extension Failed Finding
     Fired Flow
     Follow Grant Graph Grpc Health Held Hello Hour Http Import Input Joined Kept Keyed Kind Latency
-    Lifecycle Login Lost Match Metered Misfit Mode Module Move Moved Need On Operation Origin Outcome
-    Path Paused
+    Lifecycle Login Lost Match Metered Misfit Mode Module Move Moved Need On Operation Origin
+    Outcome Path Paused
     Pending Phase Progress Provider
     Public Publish Reached Received Record Recorded Records Ref Refused Report Requested
     Resource Resumed Retrying Reused Row Rule Scheduled Scope Service Settings Settle Skipped
