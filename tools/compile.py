@@ -35,19 +35,24 @@ MODULES = {
     ),
     "services/flowmesh/orchestrator/dispatch": (
         "attachment commit_lock dispatch_limiter dispatcher leases long_runs task_results"
-        " worker_services"
+        " uncommitted_ends worker_services"
     ),
     "services/flowmesh/orchestrator/dispatch/statistics": "workflow_stats",
     "services/flowmesh/orchestrator/limits": (
         "permit_client permit_exchange permit_grantor permit_holdings permit_ledger ready_queues"
-        " rules"
+        " quotas rules worker_scope"
     ),
-    "services/flowmesh/orchestrator/model": "commands ids messages telemetry verdicts",
+    "services/flowmesh/orchestrator/model": (
+        "attempt_metrics commands ids messages payload_checks plans search_values telemetry verdicts"
+    ),
     "services/flowmesh/orchestrator/operations": (
-        "execution_reader executions outcomes owner_router immediate_starts start_service"
+        "execution_reader executions outcomes owner_router immediate_starts start_admission"
+        " start_service"
     ),
-    "services/flowmesh/orchestrator/storage": "batch snapshots states",
-    "services/flowmesh/worker": "credit_grants dispatches relay result_router",
+    "services/flowmesh/orchestrator/ownership": "ownership",
+    "services/flowmesh/orchestrator/storage": "batch model_usage payloads snapshots states",
+    "services/flowmesh/worker": "credit credit_grants dispatches leases relay result_router",
+    "services/flowmesh/worker/streams": "unacknowledged_results",
 }
 SOURCES = [f"{folder}/{name}.py" for folder, names in MODULES.items() for name in names.split()]
 TYPES = ("--namespace-packages", "--explicit-package-bases", "--strict")

@@ -10,7 +10,14 @@ import asyncio
 import inspect
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Mapping,
+)
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from typing import Any, Final
 
@@ -37,7 +44,6 @@ from flowmesh.telemetry.metrics import Metrics
 from flowmesh.telemetry.signals import KeptCall
 
 STORAGE_RETRY_MS = 500
-PATH_CHARS_MAX = 200
 EXEMPLAR_S = 0.025
 """Calls that take longer leave their trace id beside the histogram of durations."""
 
@@ -389,26 +395,18 @@ class Handlers:
 
     def install(self, server: grpc.aio.Server) -> None:
         """Add all methods to a gRPC server before it starts."""
-        for service in sorted(self.services):
-            prefix = f"/{service}/"
-            table = {
-                path.removeprefix(prefix): _served(method, self._around)
-                for path, method in self.methods.items()
-                if path.startswith(prefix)
-            }
-            handler = grpc.method_handlers_generic_handler(service, table)
-            server.add_generic_rpc_handlers((handler,))
+        served = {path: _served(method, self._around) for path, method in self.methods.items()}
+        server.add_generic_rpc_handlers((_ByPath(served),))
 
 
-class UnknownMethods(grpc.GenericRpcHandler):
-    """Rejects calls of unknown methods with a reason, like all other errors."""
+class _ByPath(grpc.GenericRpcHandler):
+    """All methods of a server by path. gRPC would ask a handler of each service in turn."""
 
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
-        async def refuse(_requests: Any, context: Any) -> None:
-            text = f"{details.method[:PATH_CHARS_MAX]} is not served here"
-            await abort(context, Unimplemented("UNIMPLEMENTED", text))
+    def __init__(self, served: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self._served = served
 
-        return grpc.stream_stream_rpc_method_handler(refuse)
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        return self._served.get(details.method)
 
 
 def _served(method: Method, around: Around | None = None) -> grpc.RpcMethodHandler[Any, Any]:

@@ -1,5 +1,7 @@
 """The gRPC server of a process: handlers, health, reflection, bounds."""
 
+from __future__ import annotations  # grpc types take parameters in stubs only
+
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +12,15 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
+from flowmesh.errors import Unimplemented
 from flowmesh.rpc import SERVER_OPTIONS, Handlers
-from flowmesh.rpc.handlers import UnknownMethods
 from flowmesh.rpc.limits import CONCURRENT_CALLS_MAX, SUITE_STREAMS_MAX
+from flowmesh.rpc.status import abort
 from flowmesh.runtime.sockets import InternalSockets
 from flowmesh.telemetry import Metrics
 
 GRACE_S = 1.0
+PATH_CHARS_MAX = 200
 # Both versions of the protocol; their messages are equal on the wire.
 REFLECTION = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 
@@ -70,7 +74,7 @@ class GrpcServer:
             self._add_reflection((*sorted(handlers.services), health.SERVICE_NAME, *REFLECTION))
         handlers.install(self._server)
         self._about.install(self._server)
-        self._server.add_generic_rpc_handlers((UnknownMethods(),))
+        self._server.add_generic_rpc_handlers((_UnknownMethods(),))
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         await self._server.start()
 
@@ -101,3 +105,14 @@ class GrpcServer:
 
     async def _set_health(self, status: int) -> None:
         await asyncio.gather(*(self._health.set(name, status) for name in self._services))
+
+
+class _UnknownMethods(grpc.GenericRpcHandler):
+    """Rejects calls of unknown methods with a reason, like all other errors."""
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+        async def refuse(_requests: Any, context: Any) -> None:
+            text = f"{details.method[:PATH_CHARS_MAX]} is not served here"
+            await abort(context, Unimplemented("UNIMPLEMENTED", text))
+
+        return grpc.stream_stream_rpc_method_handler(refuse)

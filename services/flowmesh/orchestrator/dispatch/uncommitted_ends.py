@@ -1,7 +1,5 @@
 """Tasks whose end is not committed yet."""
 
-from collections import Counter
-
 from flowmesh.orchestrator.model.commands import Answer, Reply
 
 
@@ -13,19 +11,20 @@ class UncommittedEnds:
     """
 
     def __init__(self) -> None:
-        self._ends: Counter[str] = Counter()
+        self._ends: dict[str, int] = {}
 
     def __contains__(self, token: str) -> bool:
         return token in self._ends
 
     def track(self, token: str, reply: Reply) -> Reply:
         """Track an end until the returned reply is called, which calls `reply`."""
-        self._ends[token] += 1
+        self._ends[token] = self._ends.get(token, 0) + 1
 
         def ended(answer: Answer | Exception) -> None:
-            self._ends[token] -= 1
-            if not self._ends[token]:
+            if self._ends[token] == 1:
                 del self._ends[token]
+            else:
+                self._ends[token] -= 1
             reply(answer)
 
         return ended
