@@ -27,6 +27,7 @@ export const cells = {
   "cells.step": "Step",
   "cells.copying": "Its definitions are copied",
   "cells.switching": "Its home is switched",
+  "cells.starting": "Its queues and applications start in the new cell",
   "cells.ending": "Its executions end in the former cell",
   "cells.advice": "Moves that would even out the loads",
   "cells.even": "The loads are even, or no move of one project makes them more even",

@@ -7,8 +7,8 @@ import pytest
 
 from flowmesh.apphost.running.app_metrics import AppMetrics
 from flowmesh.apps.http.messages import Request
-from flowmesh.apps.observing.served import OTHER, ROUTES_MAX, ServedRequests
 from flowmesh.apps.release_process.conversation import RouteServed, Served, read, written
+from flowmesh.apps.release_process.served import OTHER, ROUTES_MAX, ServedRequests
 from flowmesh.telemetry.durations import LATENCY_BUCKETS
 from flowmesh.telemetry.metrics import Metrics
 

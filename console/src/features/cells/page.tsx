@@ -145,6 +145,7 @@ function loadOf(cell: string, advice: CellAdvice | undefined): string {
 const STEPS: Record<CellMoveValue["step"], string> = {
   copying: say("cells.copying"),
   switching: say("cells.switching"),
+  starting: say("cells.starting"),
   ending: say("cells.ending"),
 };
 

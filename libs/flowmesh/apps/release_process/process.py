@@ -20,7 +20,6 @@ from flowmesh.apps.document.findings import refuse, where
 from flowmesh.apps.document.loading import load
 from flowmesh.apps.document.model import plugins_in
 from flowmesh.apps.observing.logs import LogHub
-from flowmesh.apps.observing.served import ServedRequests
 from flowmesh.apps.release_process.checking import (
     attach,
     check_suite,
@@ -46,6 +45,7 @@ from flowmesh.apps.release_process.conversation import (
     read,
     written,
 )
+from flowmesh.apps.release_process.served import ServedRequests
 from flowmesh.apps.runtime.application import Application
 from flowmesh.egress.errors import EgressBlocked
 from flowmesh.egress.wall import Wall

@@ -4,8 +4,8 @@ import time
 from typing import Final
 
 from flowmesh.apphost.storage.records import Key
-from flowmesh.apps.observing.served import ROUTES_MAX
 from flowmesh.apps.release_process.conversation import RouteServed, Served
+from flowmesh.apps.release_process.served import ROUTES_MAX
 from flowmesh.telemetry.durations import Ended
 from flowmesh.telemetry.metrics import Metrics
 from flowmesh.telemetry.named import NamedDurations
