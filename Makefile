@@ -235,7 +235,7 @@ coverage: $(TOOLS) $(TESTS) ## lines and branches that tests reach; red below th
 	  $(if $(TESTS_OF),$(TESTS_OF),-m "not slow and not kubernetes" $(SPREAD))
 
 coverage-units: export FLOWMESH_CORE = pure
-coverage-units: $(TOOLS) $(TESTS) ## what the tests of one process reach; red below the least of a package
+coverage-units: $(TOOLS) $(TESTS) ## what the tests of one process reach, by package
 	@$(BIN)/python -m tools.covered --units -m "not long and not slow" -n 2 --dist loadfile
 
 gates: $(TOOLS) ## gates 1 to 8, of the reports in build/; PARTIAL=1 forgives what was not run

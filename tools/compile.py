@@ -43,7 +43,8 @@ MODULES = {
         " quotas rules worker_scope"
     ),
     "services/flowmesh/orchestrator/model": (
-        "attempt_metrics commands ids messages payload_checks plans search_values telemetry verdicts"
+        "attempt_metrics commands ids messages payload_checks plans search_values telemetry"
+        " verdicts"
     ),
     "services/flowmesh/orchestrator/operations": (
         "execution_reader executions outcomes owner_router immediate_starts start_admission"

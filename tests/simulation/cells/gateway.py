@@ -9,6 +9,7 @@ from flowmesh.gateway.cells.following import FollowDirectory
 from flowmesh.gateway.cells.front import Front
 from flowmesh.gateway.cells.grpc_front import GrpcFront
 from flowmesh.gateway.cells.http_front import HttpFront
+from flowmesh.runtime.projects.cell_targets import CellTargets
 from tests.simulation.cells.bucket import DirectoryBus
 from tests.simulation.cells.wires import Target
 from tests.simulation.servers.loop import Process, elapsed
@@ -22,15 +23,15 @@ FOLLOW_AGAIN_S = 0.2
 REGISTRY_LEASE_S = 3.0
 
 
-class _CallsFront(GrpcFront):
-    """The front of gRPC, whose connections are simulated."""
+class _Targets(CellTargets):
+    """The simulated connections to the gateways of other cells."""
 
-    def __init__(self, front: Front, world: "CellWorld") -> None:
-        super().__init__(front, None)
+    def __init__(self, world: "CellWorld") -> None:
+        super().__init__("")
         self._world = world
 
-    def target(self, cell: Cell) -> Any:
-        return Target(self._world, cell.grpc)
+    def at(self, address: str) -> Any:
+        return Target(self._world, address)
 
 
 class Gateway:
@@ -50,7 +51,7 @@ class Gateway:
         bus: Any = DirectoryBus(world)
         self._following = FollowDirectory(self.directory, DirectoryStore(bus, "fm"))
         front = Front(self.directory, own)
-        self._calls = _CallsFront(front, world)
+        self._calls = GrpcFront(front, _Targets(world))
         self._arounds: dict[str, Any] = {}
         app: Any = _app
         self.http = HttpFront(app, front, None)
