@@ -43,7 +43,9 @@ REPEATED = (
 async def page_token(method: Method, tenant: Tenant) -> str:
     """Return the token of the second page of the tenant's list; empty if it has only one."""
     request = sample(method, tenant)
-    request.page_size, request.page_token = 1, ""
+    request.page_token = ""
+    if "page_size" in method.descriptor.input_type.fields_by_name:
+        request.page_size = 1
     answer = await call(tenant.keys[Role.OWNER], method, request)
     if answer.code != "OK":
         return ""

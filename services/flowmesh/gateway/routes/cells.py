@@ -128,7 +128,7 @@ def _listed(directory: "Directory") -> CellList:
 
 
 # The front of several cells answers these before.
-async def list_executions(_backends: Backends, _request: Request) -> Response:
+async def list_executions_of_projects(_backends: Backends, _request: Request) -> Response:
     """Return no executions."""
     return json_response(CellExecutionList(executions=[], next_page_token="", partial=[]))
 
@@ -154,7 +154,7 @@ ROUTES = (
     Route(
         "GET",
         "/api/v1/cells/executions",
-        list_executions,
+        list_executions_of_projects,
         Operation(
             tag=TEST,
             summary="List executions of projects in several cells, newest first",
