@@ -96,8 +96,8 @@ def test_gate_5_counts_the_layers(tmp_path: Path) -> None:
     ("layer", "problems"),
     [
         (Layer(passed=LEAST["unit"]), []),
-        (Layer(passed=LEAST["unit"], skipped=1), ["unit: 0 failed, 1 skipped"]),
-        (Layer(passed=LEAST["unit"], failed=1), ["unit: 1 failed, 0 skipped"]),
+        (Layer(passed=LEAST["unit"], skipped=1), [NotRun("unit: 1 skipped")]),
+        (Layer(passed=LEAST["unit"], failed=1), ["unit: 1 failed"]),
         (Layer(passed=3_299), ["unit: 3299 tests passed, at least 3300"]),
     ],
 )
@@ -105,7 +105,7 @@ def test_gate_5_closes_for_one_test(layer: Layer, problems: list[str]) -> None:
     """One that fails, is skipped, or is missing."""
     assert list(artefacts.test_problems(PASSED | {"unit": layer}, LEAST)) == problems
     few = list(artefacts.test_problems(PASSED | {"unit": layer}, {}))
-    assert few == [each for each in problems if "skipped" in each]
+    assert few == [each for each in problems if "at least" not in str(each)]
 
 
 def report(lines: int, branches: int) -> dict[str, Any]:
