@@ -10,7 +10,7 @@ LATENCY_BUCKETS: Final = (
 
 
 class Ended:
-    """What ended under one name; the last bucket is that of all longer times."""
+    """Durations of one name; the last bucket is that of all longer times."""
 
     __slots__ = ("buckets", "completed", "ended_ms", "failed", "seconds")
 

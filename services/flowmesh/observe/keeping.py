@@ -1,4 +1,4 @@
-"""Whether the store takes signals: for the log, and for readers of what it has."""
+"""The state of the signal store, for the log and for readers: taking signals or not."""
 
 from collections.abc import Callable
 from typing import Final

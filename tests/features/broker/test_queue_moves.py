@@ -39,7 +39,7 @@ async def suspend(suite: Suite, *, suspended: bool = True) -> None:
 
 
 async def test_nothing_leaves_a_suspended_queue(suite: Suite, client: Client) -> None:
-    """Its consumer goes on when it is resumed, and messages are stored meanwhile."""
+    """Its consumer receives again when it is resumed, and messages are stored meanwhile."""
     got: list[Any] = []
     broker = MessageBroker(client)
     await broker.subscribe("work", got.append).ready()

@@ -130,7 +130,7 @@ async def test_a_canceled_move_starts_applications_again(cells: Cells) -> None:
 
 
 async def test_an_application_with_data_is_refused(cells: Cells) -> None:
-    """The list names it, and it goes on."""
+    """The list names it, and it keeps running."""
     await cells.pin("data", 0)
     host = Host(cells.suites[0], "data")
     more = """\

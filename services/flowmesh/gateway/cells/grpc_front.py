@@ -113,7 +113,7 @@ class GrpcFront:
     async def _while_here(
         self, aim: _Aim, request: Any, context: Any, responses: AsyncGenerator[Any, None]
     ) -> AsyncGenerator[Any, None]:
-        """Yield responses until their project gets another home, which the caller is told."""
+        """Yield responses until their project has another home; then refuse with its address."""
         own, move = str(self._front.own.number), _value(context.invocation_metadata(), MOVE_HEADER)
         following: asyncio.Future[Any] | None = None
         try:

@@ -85,7 +85,7 @@ class _EventStore:
         return (await self._calls.call(self._groups.ListEventGroups, request)).groups
 
     async def put_group(self, group: groups_pb.EventGroup) -> None:
-        """Make a group that goes on where this one is."""
+        """Make a group with the checkpoint of this one."""
         made = groups_pb.EventGroup()
         made.CopyFrom(group)
         made.start_after = group.checkpoint

@@ -17,7 +17,7 @@ _SLO = ("target", "window_s", "slower_than_ms", "alert_burn_rate")
 
 
 class Settings(Part):
-    """What the operators of a project have set."""
+    """Limits, stops, retention and objectives of a project."""
 
     async def switch(self, move: Move) -> None:
         """Give the project in the target what it has in the source, and no more."""
