@@ -201,7 +201,7 @@ class Committer:
             execution.kept = (
                 self._ownership.epochs.get(execution.partition) == epochs[execution.partition]
             )
-            execution.carried = execution.entry.state.execution_id in self._ahead.carried
+            execution.carried = self._ahead.changes(execution.entry.state.execution_id)
         await self._committed(batched, committed, batch.after)
 
     async def _send(self, batch: CommitBatch, epochs: dict[int, int]) -> Committed:

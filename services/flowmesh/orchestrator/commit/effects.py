@@ -101,6 +101,8 @@ class CommitEffects:
                 self._send_journals(state, transition)
             if not execution.carried:
                 self._settle(execution, state, soon_us)
+            elif not state.ended:
+                self._prepare(state, transition, execution.partition)
         self._stats.flush_metrics()
         self._metrics.states_cached.set(len(self._states))
         self._metrics.states_bytes.set(self._states.size)

@@ -74,6 +74,11 @@ class RunningAhead:
         self._effects.ahead(execution)
         return True
 
+    def changes(self, execution_id: str) -> bool:
+        """Return whether an execution was changed beside the last commit, not only asked to."""
+        execution = self.carried.get(execution_id)
+        return execution is not None and bool(execution.transition.history.events)
+
     def take(self) -> dict[str, BatchedExecution]:
         """Return what was decided beside the last commit and still holds."""
         carried, unfit = self._taken()

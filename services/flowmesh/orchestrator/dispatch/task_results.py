@@ -15,7 +15,7 @@ from flowmesh.orchestrator.dispatch.uncommitted_ends import UncommittedEnds
 from flowmesh.orchestrator.limits.ready_queues import Key
 from flowmesh.orchestrator.limits.retry_budgets import RetryBudgets
 from flowmesh.orchestrator.limits.worker_scope import is_permitted
-from flowmesh.orchestrator.model.commands import STALE, PendingCommand, Reply, no_reply
+from flowmesh.orchestrator.model.commands import STALE, VOID, PendingCommand, Reply, no_reply
 from flowmesh.orchestrator.model.failure_masks import masked_failure
 from flowmesh.orchestrator.model.ids import parse_token, partition_of
 from flowmesh.orchestrator.storage.states import States
@@ -66,10 +66,6 @@ class TaskResults:
         if attempted is None:
             reply(ValueError("not a token"))
             return
-        if not valid:
-            # It ends nothing, so the task may be sent while its sender waits for the answer.
-            reply(STALE)
-            return
         partition, (execution_id, node_id, attempt) = attempted
         scope = result.scope if result.HasField("scope") else None
         key = lease.key if lease is not None else None
@@ -80,11 +76,12 @@ class TaskResults:
         spent = failed and self._attempt_failed(result, lease, execution_id, node_id)
         if lease is not None:
             self._leases.pop(token)
-        tracked = self._uncommitted_ends.track(token, reply)
+        # What is not valid ends nothing: its task may be sent while the sender waits.
+        tracked = self._uncommitted_ends.track(token, reply) if valid else reply
         if result.HasField("suspended"):
             suspend = suspend_of(result.suspended, attempted[1], lease)
             pending = PendingCommand(execution_id, partition, suspend, tracked)
-            pending.cause = lease.cause if lease is not None else 0
+            pending.cause = _cause(lease, valid=valid)
             self._submit_result(pending, scope)
             return
         if lease is not None:
@@ -102,7 +99,7 @@ class TaskResults:
             delivery=self._leases.delivery(token),
         )
         pending = PendingCommand(execution_id, partition, command, tracked)
-        pending.cause = lease.cause if lease is not None else 0
+        pending.cause = _cause(lease, valid=valid)
         pending.repeatable = lease is not None and lease.repeatable and not failed
         self._submit_result(pending, scope)
 
@@ -169,6 +166,13 @@ def _attempted(token: str) -> Attempted | None:
     if parsed is None or partition is None:
         return None
     return partition, parsed
+
+
+def _cause(lease: Lease | None, *, valid: bool) -> int:
+    """Return VOID for a result that another owner may know, or nobody does."""
+    if not valid:
+        return VOID
+    return lease.cause if lease is not None else 0
 
 
 def submit_loss(
