@@ -314,7 +314,8 @@ bench-gate: $(TOOLS) ## measures the same and fails when a ratio to the committe
 
 bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; < 15 minutes
 	@$(BIN)/python -m benchmarks.scale.main \
-	  $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING))
+	  $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING)) \
+	  $(if $(FOLDER),--folder $(FOLDER))
 
 profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main

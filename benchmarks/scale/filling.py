@@ -1,6 +1,7 @@
 """Fills the database of a running suite with ended and sleeping executions."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import asyncpg
@@ -9,7 +10,7 @@ from benchmarks.scale.rows import AMOUNT, SCHEMA, TEAM, Copy, copies, original, 
 from flowmesh.sdk import Client
 
 HOUR_US = 3_600_000_000
-SLEEP_MS = 3_600_000
+SLEEP_MS = 24 * 3_600_000
 ENDED_SPAN_US = 20 * HOUR_US
 """The tables of the history exist for today and yesterday."""
 
@@ -54,7 +55,7 @@ class Filled:
 async def fill(address: str, postgres: str, *, ended: int, sleeping: int, due: int = 0) -> Filled:
     """Run an execution of each kind and copy it.
 
-    Sleepers end within the next hour; `due` of them sleep until a moment that has passed, and go
+    Sleepers end about a day later; `due` of them sleep until a moment that has passed, and go
     on when the suite is started again.
     """
     began = time.monotonic()
@@ -69,9 +70,10 @@ async def fill(address: str, postgres: str, *, ended: int, sleeping: int, due: i
         now_us = int(time.time() * 1_000_000)
         of_order = await original(connection, order.id)
         of_sleeper = await original(connection, sleeper.id)
-        all_ended = list(copies(of_order, ended, now_us - ENDED_SPAN_US, now_us))
-        await write(connection, of_order, iter(all_ended))
-        past, present = now_us - HOUR_US, now_us - HOUR_US // 10
+        examples: list[str] = []
+        all_ended = copies(of_order, ended, now_us - ENDED_SPAN_US, now_us)
+        await write(connection, of_order, _noted(all_ended, max(ended // 10, 1), examples))
+        past, present = now_us - SLEEP_MS * 1_000, now_us - HOUR_US // 10
         asleep = copies(of_sleeper, sleeping - due, now_us - HOUR_US // 2, present)
         await write(connection, of_sleeper, asleep)
         overdue: list[Copy] = list(copies(of_sleeper, due, past, past))
@@ -85,10 +87,18 @@ async def fill(address: str, postgres: str, *, ended: int, sleeping: int, due: i
         ended=ended,
         sleeping=sleeping,
         due=tuple(each.id for each in overdue),
-        examples=tuple(each.id for each in all_ended[:: max(ended // 10, 1)]),
+        examples=tuple(examples),
         originals=(order.id, sleeper.id),
         seconds=time.monotonic() - began,
     )
+
+
+def _noted(made: Iterator[Copy], every: int, examples: list[str]) -> Iterator[Copy]:
+    """Note the id of one in `every` copies; millions of them do not fit into memory."""
+    for number, copy in enumerate(made):
+        if number % every == 0:
+            examples.append(copy.id)
+        yield copy
 
 
 async def stored_bytes_of(postgres: str, execution_id: str, count: int) -> float:

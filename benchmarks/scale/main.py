@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from rich.table import Table
 from benchmarks.load import percentile
 from benchmarks.machine import describe
 from benchmarks.processes import Child, module
-from benchmarks.scale.filling import ORDER, Filled, fill
+from benchmarks.scale.filling import ORDER, fill
 from benchmarks.suite.system import READY, dev
 from benchmarks.system import running
 from benchmarks.usage import resident_mib
@@ -77,7 +77,7 @@ class Side:
 async def opened(stack: AsyncExitStack, folder: Path, name: str) -> Side:
     """Start a suite."""
     below = folder / name
-    below.mkdir()
+    below.mkdir(exist_ok=True)
     side = Side(name, below, await stack.enter_async_context(running(dev(below))))
     await side.server.start(READY)
     return side
@@ -157,20 +157,30 @@ async def stored_bytes(side: Side) -> int:
         await connection.close()
 
 
-async def measure(options: argparse.Namespace, folder: Path) -> tuple[Side, Side, Filled]:
+async def _filled(side: Side, ended: int, sleeping: int) -> dict[str, Any]:
+    """Fill a suite unless an earlier run did, and say what is stored."""
+    told = side.folder / "filled.json"
+    if not told.exists():
+        before, about = await stored_bytes(side), side.about
+        filled = await fill(
+            str(about["grpc"]), str(about["postgres"]), ended=ended, sleeping=sleeping
+        )
+        each = (await stored_bytes(side) - before) / max(ended + sleeping, 1)
+        print(
+            f"{ended:,} ended and {sleeping:,} sleeping in {filled.seconds:.0f} s, "
+            f"{each:,.0f} bytes each",
+            flush=True,
+        )
+        told.write_text(json.dumps({"ended": filled.ended, "sleeping": filled.sleeping}))
+    return dict(json.loads(told.read_text()))
+
+
+async def measure(options: argparse.Namespace, folder: Path) -> tuple[Side, Side, dict[str, Any]]:
     async with AsyncExitStack() as stack:
         empty = await opened(stack, folder, "empty")
         full = await opened(stack, folder, "full")
-        for side, ended, sleeping in ((empty, 0, 0), (full, options.ended, options.sleeping)):
-            before, about = await stored_bytes(side), side.about
-            filled = await fill(
-                str(about["grpc"]), str(about["postgres"]), ended=ended, sleeping=sleeping
-            )
-            stored = await stored_bytes(side) - before
-        print(
-            f"{ended:,} ended and {sleeping:,} sleeping in {filled.seconds:.0f} s, "
-            f"{stored / max(ended + sleeping, 1):,.0f} bytes each"
-        )
+        await _filled(empty, 0, 0)
+        filled = await _filled(full, options.ended, options.sleeping)
         for _ in range(options.rounds):
             for side in (empty, full):
                 await restarted(side, "restart", side.server.stop)
@@ -204,14 +214,18 @@ def main() -> int:
     parser.add_argument("--ended", type=int, default=ENDED)
     parser.add_argument("--sleeping", type=int, default=SLEEPING)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--folder", type=Path, help="is kept, and not filled a second time")
     parser.add_argument("--output", type=Path, default=None)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="flowmesh-scale-") as folder:
-        empty, full, filled = asyncio.run(measure(options, Path(folder)))
+    with ExitStack() as stack:
+        made = tempfile.TemporaryDirectory(prefix="flowmesh-scale-")
+        folder = options.folder or Path(stack.enter_context(made))
+        folder.mkdir(parents=True, exist_ok=True)
+        empty, full, filled = asyncio.run(measure(options, folder))
     rows = table(empty, full)
     if options.output is not None:
-        document = {"ended": filled.ended, "sleeping": filled.sleeping, **describe()}
-        options.output.write_text(json.dumps({**document, "figures": rows}, indent=1) + "\n")
+        document = {**filled, **describe(), "figures": rows}
+        options.output.write_text(json.dumps(document, indent=1) + "\n")
     return 0
 
 
