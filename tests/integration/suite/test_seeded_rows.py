@@ -18,8 +18,9 @@ ENDED = 2_000
 SLEEPING = 200
 DUE = 20
 WITHIN_S = 20
-STEPS = 4
-PAYLOAD_BYTES = 1_000
+STEPS = 2
+PAYLOAD_BYTES = 200
+"""PostgreSQL compresses rows of 2 KB or more, whose payloads repeat if steps share a commit."""
 COPIES = 5_000
 
 
