@@ -317,6 +317,9 @@ bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; 
 	  $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING)) \
 	  $(if $(FOLDER),--folder $(FOLDER))
 
+bench-signals: $(TOOLS) ## W1 with kept signals, without, and while their store is away; 2 minutes
+	@$(BIN)/python -m benchmarks.scale.signals
+
 profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main
 

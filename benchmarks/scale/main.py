@@ -11,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,11 +74,15 @@ class Side:
         return statistics.median(self.figures[name])
 
 
-async def opened(stack: AsyncExitStack, folder: Path, name: str) -> Side:
+async def opened(
+    stack: AsyncExitStack, folder: Path, name: str, environment: Mapping[str, str] | None = None
+) -> Side:
     """Start a suite."""
     below = folder / name
     below.mkdir(exist_ok=True)
-    side = Side(name, below, await stack.enter_async_context(running(dev(below))))
+    side = Side(
+        name, below, await stack.enter_async_context(running(dev(below, environment=environment)))
+    )
     await side.server.start(READY)
     return side
 

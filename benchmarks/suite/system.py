@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -168,10 +168,9 @@ class Suite:
         setup.results.add(NAME, "W6-100000", {"kib_per_sleeper": max(kib, 0.0), **idle})
 
 
-def dev(folder: Path, *arguments: str) -> Child:
+def dev(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Child:
     """Return a suite on its own ports, which a restart reuses."""
     data = ("--data-dir", str(folder / "data"))
     ports = ("--http-port", str(free_port()), "--grpc-port", str(free_port()))
-    return Child(
-        "suite", module("flowmesh.suite", "dev", *data, *ports, *arguments), folder / "suite.log"
-    )
+    argv = module("flowmesh.suite", "dev", *data, *ports, *arguments)
+    return Child("suite", argv, folder / "suite.log", environment)
