@@ -9,7 +9,7 @@ SHELL := bash
   verify wheel bench bench-apps bench-quick bench-gate bench-scale bench-signals profile \
   features docs docs-site release-check lock clean kubernetes test-kubernetes cluster-smoke sdks \
   test-sdks packages console console-dev console-test console-bench console-pictures scan \
-  mutants mutants-console coverage coverage-units gates proof evaluate
+  mutants mutants-console coverage coverage-units coverage-sdks gates proof evaluate
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
@@ -237,6 +237,9 @@ coverage: $(TOOLS) $(TESTS) ## lines and branches that tests reach; red below th
 coverage-units: export FLOWMESH_CORE = pure
 coverage-units: $(TOOLS) $(TESTS) ## what the tests of one process reach, by package
 	@$(BIN)/python -m tools.covered --units -m "not long and not slow" -n 2 --dist loadfile
+
+coverage-sdks: $(TESTS) ## lines that unit tests of the other SDKs reach; red below a floor
+	@$(BIN)/python -m tools.covered_sdks
 
 gates: $(TOOLS) ## gates 1 to 8, of the reports in build/; PARTIAL=1 forgives what was not run
 	@$(BIN)/python -m tools.gates $(if $(PARTIAL),--partial)

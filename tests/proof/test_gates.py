@@ -221,6 +221,7 @@ SCORE = {"mutants": 400, "killed": 340, "score": 0.85, "interval": [0.81, 0.88],
 WHOLE = proofs.Evidence(
     tests=PASSED,
     coverage={"packages": covered.shares(report(95, 90))},
+    sdks={"go": 0.612},
     mutants={"seed": 1, "scores": {"all": SCORE}, "survivors": []},
     scans={"code": {"examined": 9, "findings": [], "accepted": [], "unchecked": ["npm: away"]}},
     benchmarks={
@@ -242,7 +243,15 @@ def test_a_proof_has_every_figure() -> None:
     """Counts, coverage, mutation, scans with their unchecked parts, benchmarks, drills, risks."""
     text = proofs.page("0.3.0", "abc", WHOLE)
     assert list(proofs.page_problems(text)) == []
-    for each in ("3,300", "95.0%", "81.0% to 88.0%", "Not checked: npm: away", "F1", "- npm is"):
+    for each in (
+        "3,300",
+        "95.0%",
+        "| go | 61.2% |",
+        "81.0% to 88.0%",
+        "Not checked: npm: away",
+        "F1",
+        "- npm is",
+    ):
         assert each in text
 
 

@@ -1,8 +1,9 @@
 """Check the gates: `python -m tools.gates [--partial] [NUMBER ...]`, all eight without a number.
 
 Gates 5 to 7 read the reports of `make test`, `make test-long`, `make test-kubernetes`,
-`make coverage`, `make mutants` and `make scan` in build/. A gate with a part that was not run for
-this commit has not passed. With `--partial` it does not fail the command either, as in CI.
+`make coverage`, `make coverage-sdks`, `make mutants` and `make scan` in build/. A gate with a part
+that was not run for this commit has not passed. With `--partial` it does not fail the command
+either, as in CI.
 """
 
 import argparse

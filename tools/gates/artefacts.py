@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from defusedxml import ElementTree
 
-from tools import covered
+from tools import covered, covered_sdks
 from tools.mutants.__main__ import REPORT as MUTANTS
 from tools.mutants.__main__ import too_low
 from tools.scans.__main__ import REPORT as SCANS
@@ -143,6 +143,16 @@ def coverage_problems(report: Any, packages: Iterable[str]) -> Iterator[Problem]
     if missing := sorted(set(packages) - report["packages"].keys()):
         yield NotRun(f"build/coverage.json has no {', '.join(missing)}: run `make coverage`")
     yield from covered.problems(report["packages"])
+
+
+def sdk_problems(report: Any, least: Mapping[str, float]) -> Iterator[Problem]:
+    """Yield what keeps the coverage of the SDKs besides Python from passing."""
+    if report is None:
+        yield _missing("build/coverage-sdks.json", "make coverage-sdks")
+        return
+    if missing := sorted(least.keys() - report.keys()):
+        yield NotRun(f"build/coverage-sdks.json has no {', '.join(missing)}")
+    yield from covered_sdks.problems(report, least)
 
 
 def mutation_problems(report: Any, packages: Iterable[str]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from tools import covered_sdks
 from tools.gates import artefacts, proofs
 from tools.mutants.drawing import PACKAGES
 from tools.scans.__main__ import SCANS
@@ -99,6 +100,7 @@ def _tests() -> Iterator[artefacts.Problem]:
 
 def _coverage() -> Iterator[artefacts.Problem]:
     yield from artefacts.coverage_problems(artefacts.read(artefacts.COVERAGE), packages(tracked()))
+    yield from artefacts.sdk_problems(artefacts.read(covered_sdks.REPORT), covered_sdks.floors())
     yield from artefacts.mutation_problems(artefacts.read(artefacts.MUTANTS), PACKAGES)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tools import covered_sdks
 from tools.gates import artefacts
 from tools.release_check import ROOT, project_version
 
@@ -41,6 +42,7 @@ class Evidence:
 
     tests: Mapping[str, artefacts.Layer]
     coverage: Any
+    sdks: Any
     mutants: Any
     scans: Any
     benchmarks: Any
@@ -55,6 +57,7 @@ def gathered(version: str) -> Evidence:
     return Evidence(
         tests=artefacts.pyramid(),
         coverage=artefacts.read(artefacts.COVERAGE),
+        sdks=artefacts.read(covered_sdks.REPORT),
         mutants=artefacts.read(artefacts.MUTANTS),
         scans=artefacts.read(artefacts.SCANS),
         benchmarks=json.loads(BENCHMARKS.read_text()) if BENCHMARKS.is_file() else None,
@@ -93,6 +96,11 @@ def _coverage(evidence: Evidence) -> Iterator[str]:
     yield "|---|---|---|"
     for name, share in packages.items():
         yield f"| {name} | {share['lines']:.1%} | {share['branches']:.1%} |"
+    sdks = _needed(evidence.sdks, "build/coverage-sdks.json: run `make coverage-sdks`")
+    yield ""
+    yield "| SDK | lines that its unit tests reach |"
+    yield "|---|---|"
+    yield from (f"| {name} | {share:.1%} |" for name, share in sdks.items())
 
 
 def _mutation(evidence: Evidence) -> Iterator[str]:
