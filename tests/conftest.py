@@ -15,8 +15,8 @@ import pytest_asyncio
 import structlog
 
 from flowmesh import core
-from flowmesh.embedded import EmbeddedServers
-from flowmesh.testing.databases import InitialDatabase, fresh_database
+from flowmesh.embedded import EmbeddedServers, postgres
+from flowmesh.testing.databases import InitialDatabase, Templates, fresh_database
 from flowmesh.testing.suite import Suite, raw_channel
 from tests.forks import Forks, can_fork
 
@@ -25,6 +25,10 @@ os.environ.setdefault("FLOWMESH_AUTH", "open")
 
 
 SERVICES = Path(__file__).resolve().parents[1] / "services" / "flowmesh"
+# The migrations of each service with a schema.
+SCHEMAS = {
+    each.relative_to(SERVICES).parts[0]: each for each in sorted(SERVICES.glob("*/**/migrations"))
+}
 # Files that take half a minute and more, the longest first.
 LONGEST = (
     "tests/integration/suite/test_wheel.py",
@@ -81,11 +85,11 @@ def pytest_report_header() -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def initial_database(tmp_path_factory: pytest.TempPathFactory) -> None:
+def initial_database(tmp_path_factory: pytest.TempPathFactory) -> InitialDatabase:
     """New suites copy a migrated database, unless a test sets this to None."""
-    found = SERVICES.glob("*/**/migrations")
-    schemas = {each.relative_to(SERVICES).parts[0]: each for each in sorted(found)}
-    Suite.initial_database = InitialDatabase(tmp_path_factory.mktemp("initialized"), schemas)
+    initial = InitialDatabase(tmp_path_factory.mktemp("initialized"), SCHEMAS)
+    Suite.initial_database = initial
+    return initial
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,16 +103,45 @@ def forks() -> Iterator[Forks]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
+async def servers(
+    tmp_path_factory: pytest.TempPathFactory, initial_database: InitialDatabase
+) -> AsyncIterator[EmbeddedServers]:
     """PostgreSQL, NATS and Redis of this test session: `.postgres`, `.nats`, `.redis`."""
-    async with EmbeddedServers(tmp_path_factory.mktemp("servers")) as running:
-        yield running
+    folder = tmp_path_factory.mktemp("servers") / "data"
+    await initial_database.copy_to(folder)
+    # Nothing outlives the machine, and a database of a test is hundreds of files to force.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(postgres.SETTINGS, "fsync", "off")
+        async with EmbeddedServers(folder) as running:
+            yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def database(servers: EmbeddedServers) -> AsyncIterator[str]:
     """The address of an empty database that only this test has."""
     async with fresh_database(servers.postgres) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def schema_templates(servers: EmbeddedServers) -> Templates:
+    return Templates(servers.postgres, SCHEMAS)
+
+
+@pytest.fixture
+def schema(request: pytest.FixtureRequest) -> str:
+    """The service that a test is of: the name of its folder."""
+    return request.path.parent.name
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def migrated(
+    servers: EmbeddedServers, schema_templates: Templates, schema: str
+) -> AsyncIterator[str]:
+    """The address of a database that only this test has, with the schema of its service."""
+    async with fresh_database(
+        servers.postgres, template=await schema_templates.of(schema)
+    ) as address:
         yield address
 
 

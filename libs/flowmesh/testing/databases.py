@@ -18,15 +18,33 @@ TIMEOUT_S = 10.0
 
 
 @asynccontextmanager
-async def fresh_database(address: str) -> AsyncIterator[str]:
-    """Create an empty database on the server of the address; drop it at the end."""
+async def fresh_database(address: str, *, template: str = "template1") -> AsyncIterator[str]:
+    """Create a database, a copy of the template, on a server; drop it at the end."""
     name = f"t_{uuid.uuid4().hex[:16]}"
-    await _execute(address, f'create database "{name}"')
-    before, _, query = address.partition("?")
+    await _execute(address, f'create database "{name}" template "{template}"')
     try:
-        yield f"{before.rpartition('/')[0]}/{name}?{query}"
+        yield _in_database(address, name)
     finally:
         await _execute(address, f'drop database "{name}" with (force)')
+
+
+class Templates:
+    """Databases of a running server with the schema of one service each, made on first use."""
+
+    def __init__(self, address: str, schemas: Mapping[str, Traversable]) -> None:
+        self._address, self._schemas = address, schemas
+        self._made: dict[str, str] = {}
+
+    async def of(self, schema: str) -> str:
+        """Return the name of the database, for `fresh_database`."""
+        if schema not in self._made:
+            name = f"template_{schema}"
+            await _execute(self._address, f'create database "{name}"')
+            async with open_database(
+                _in_database(self._address, name), schema=schema, migrations=self._schemas[schema]
+            ):
+                self._made[schema] = name
+        return self._made[schema]
 
 
 class InitialDatabase:
@@ -63,6 +81,12 @@ def _copy(source: Path, data_dir: Path) -> None:
     """Copy the files of the database and its password."""
     shutil.copytree(source / "postgres", data_dir / "postgres")
     shutil.copy2(source / "postgres.password", data_dir)
+
+
+def _in_database(address: str, name: str) -> str:
+    """Return the address of another database of the same server."""
+    before, _, query = address.partition("?")
+    return f"{before.rpartition('/')[0]}/{name}?{query}"
 
 
 async def _execute(address: str, statement: str) -> None:

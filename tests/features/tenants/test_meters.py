@@ -72,6 +72,7 @@ async def test_other_namespaces_and_times_are_left_out(suite: Suite) -> None:
     assert (refused.status, refused.json["error"]["reason"]) == (400, "REQUEST_INVALID")
 
 
+@pytest.mark.long
 async def test_agents_are_metered_by_their_seconds(suite: Suite) -> None:
     """The seconds of an agent arrive within a minute after it was started."""
     namespace = f"metered-{secrets.token_hex(4)}"

@@ -19,8 +19,8 @@ APPS_MAX = 40
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[AppStore]:
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+async def store(migrated: str) -> AsyncIterator[AppStore]:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
         yield AppStore(pool, apps_max=APPS_MAX, call=lambda: "")
 
 
@@ -103,11 +103,11 @@ async def test_the_number_of_kept_releases_is_bounded(store: AppStore) -> None:
     assert len(kept) <= RELEASES_KEPT + 1
 
 
-async def test_one_instance_leads_until_it_gives_the_lock_up(database: str) -> None:
+async def test_one_instance_leads_until_it_gives_the_lock_up(migrated: str) -> None:
     """Another one gets it then."""
     async with (
-        open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as one,
-        open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as other,
+        open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as one,
+        open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as other,
     ):
         leading, waiting = Leadership(one), Leadership(other)
         assert await leading.held()
@@ -117,9 +117,9 @@ async def test_one_instance_leads_until_it_gives_the_lock_up(database: str) -> N
         await waiting.release()
 
 
-async def test_a_cancelled_change_of_the_leader_keeps_no_connection(database: str) -> None:
+async def test_a_cancelled_change_of_the_leader_keeps_no_connection(migrated: str) -> None:
     """The pool has all of its connections again, and the lock is free."""
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
         leading = Leadership(pool)
         assert await leading.held()
         for change in (leading.release, leading.held):

@@ -30,9 +30,9 @@ def notices_on(bus: Bus, receivers: Collection[str] = ()) -> Notices:
 
 
 @pytest.fixture
-async def pool(database: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+async def pool(migrated: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
     migrations = files("flowmesh.definition").joinpath("migrations")
-    async with open_database(database, schema="definition", migrations=migrations) as pool:
+    async with open_database(migrated, schema="definition", migrations=migrations) as pool:
         yield pool
 
 

@@ -88,9 +88,9 @@ class Events:
 
 
 @pytest.fixture
-async def settings(servers: EmbeddedServers, database: str) -> Settings:
+async def settings(servers: EmbeddedServers, migrated: str) -> Settings:
     return Settings(
-        postgres=database,
+        postgres=migrated,
         nats=servers.nats,
         redis=servers.redis,
         egress="open",

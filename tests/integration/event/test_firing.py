@@ -148,8 +148,8 @@ class World:
 
 
 @pytest.fixture
-async def world(database: str) -> AsyncIterator[World]:
-    async with open_database(database, schema="event", migrations=MIGRATIONS) as pool:
+async def world(migrated: str) -> AsyncIterator[World]:
+    async with open_database(migrated, schema="event", migrations=MIGRATIONS) as pool:
         yield World(pool)
 
 

@@ -110,8 +110,8 @@ def started(condition: str = "") -> trigger_pb2.Trigger:
 
 
 @pytest.fixture
-async def pool(database: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
-    async with open_database(database, schema="event", migrations=MIGRATIONS) as opened:
+async def pool(migrated: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    async with open_database(migrated, schema="event", migrations=MIGRATIONS) as opened:
         yield opened
 
 

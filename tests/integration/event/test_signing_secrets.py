@@ -17,8 +17,8 @@ SECRET, SECOND = "whsec_Zmlyc3Q=", "whsec_c2Vjb25k"
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[NotificationStore]:
-    async with open_database(database, schema="event", migrations=MIGRATIONS) as pool:
+async def store(migrated: str) -> AsyncIterator[NotificationStore]:
+    async with open_database(migrated, schema="event", migrations=MIGRATIONS) as pool:
         yield NotificationStore(pool)
 
 

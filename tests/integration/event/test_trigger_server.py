@@ -25,8 +25,8 @@ TRIGGERS = 50
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[TriggerStore]:
-    async with open_database(database, schema="event", migrations=MIGRATIONS) as pool:
+async def store(migrated: str) -> AsyncIterator[TriggerStore]:
+    async with open_database(migrated, schema="event", migrations=MIGRATIONS) as pool:
         yield TriggerStore(pool)
 
 

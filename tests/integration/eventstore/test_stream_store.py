@@ -15,8 +15,8 @@ from flowmesh.storage import open_database
 
 
 @pytest.fixture
-async def pool(database: str) -> AsyncIterator[Any]:
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as opened:
+async def pool(migrated: str) -> AsyncIterator[Any]:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as opened:
         yield opened
 
 

@@ -61,9 +61,9 @@ class Stubs:
         """Has no connections."""
 
 
-async def test_rounds_stay_short_with_five_hundred_agents(database: str) -> None:
+async def test_rounds_stay_short_with_five_hundred_agents(migrated: str) -> None:
     """Half of all rounds take at most 100 ms of processor; all agents come and go."""
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
         store = FleetStore(pool, call=lambda: "")
         driver = Stubs()
         loop = _loop(store, driver)

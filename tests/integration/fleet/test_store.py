@@ -1,11 +1,14 @@
 """The store of the fleet, on a real database and in memory: one leader, no late writes."""
 
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
+from flowmesh.api.execution.v1 import meter_service_pb2
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
 from flowmesh.errors import Unavailable
+from flowmesh.fleet.running.meters import MeterLoop
 from flowmesh.fleet.storage.memory import MemoryTables
 from flowmesh.fleet.storage.records import Beat
 from flowmesh.fleet.storage.store import MIGRATIONS, SCHEMA, FleetStore
@@ -16,11 +19,11 @@ SPEC = pb.AgentSpec(spec="packers", command=["python", "worker.py"], replicas=2)
 
 
 @pytest.fixture(params=["database", "memory"])
-async def store(database: str, request: pytest.FixtureRequest) -> AsyncIterator[FleetStore]:
+async def store(migrated: str, request: pytest.FixtureRequest) -> AsyncIterator[FleetStore]:
     if request.param == "memory":
         yield FleetStore(MemoryTables())
         return
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
         yield FleetStore(pool, call=lambda: "")
 
 
@@ -117,3 +120,35 @@ async def test_a_failed_change_leaves_nothing(store: FleetStore) -> None:
     await store.set_quota("default", pb.AgentQuota(agents=3))
     assert (await store.quotas())["default"].agents == 3
     await store.forget()
+
+
+class Meters:
+    """A meter service that keeps what is booked, or is unavailable."""
+
+    def __init__(self) -> None:
+        self.booked: list[meter_service_pb2.Booking] = []
+        self.available = True
+
+    async def BookMeters(
+        self, request: meter_service_pb2.BookMetersRequest
+    ) -> meter_service_pb2.BookMetersResponse:
+        if not self.available:
+            raise Unavailable("SERVICE_UNAVAILABLE", "away")
+        self.booked.extend(request.bookings)
+        return meter_service_pb2.BookMetersResponse()
+
+
+async def test_seconds_of_agents_are_booked(migrated: str) -> None:
+    """A round books the sum so far of each agent, and nothing while the meters are away."""
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+        store, meters = FleetStore(pool, call=lambda: ""), Meters()
+        loop = MeterLoop(store, cast("Any", meters))
+        await put(store)
+        async with store.leading((await store.lead("one"))[0]) as steps:
+            await steps.insert("agent-1", (await store.specs("default"))[0], 0)
+        await pool.execute("update agents set created_at = created_at - interval '90 seconds'")
+        assert await loop.run_once() >= 1
+        assert {(each.source, each.namespace) for each in meters.booked} == {("agent-1", "default")}
+        assert 90 <= sum(each.used.agent_seconds for each in meters.booked) < 120
+        meters.available = False
+        assert await loop.run_once() == 0

@@ -12,8 +12,8 @@ from flowmesh.storage import open_database
 
 
 @pytest.fixture
-async def identity(database: str) -> AsyncIterator[Database]:
-    async with open_database(database, schema="identity", migrations=MIGRATIONS) as pool:
+async def identity(migrated: str) -> AsyncIterator[Database]:
+    async with open_database(migrated, schema="identity", migrations=MIGRATIONS) as pool:
         yield Database(pool, call=lambda: "")
 
 

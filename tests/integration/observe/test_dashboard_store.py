@@ -13,8 +13,8 @@ from flowmesh.storage import open_database
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[DashboardStore]:
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+async def store(migrated: str) -> AsyncIterator[DashboardStore]:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
         yield DashboardStore(pool)
 
 

@@ -20,8 +20,8 @@ KEEP = Retention(days=15, months=1_000, logs_days=7, bytes_max=1 << 40)
 
 
 @pytest.fixture
-async def pool(database: str) -> AsyncIterator[Any]:
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as opened:
+async def pool(migrated: str) -> AsyncIterator[Any]:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as opened:
         yield opened
 
 

@@ -16,8 +16,8 @@ NOON_US = 1_795_953_600_000_000
 
 
 @pytest.fixture
-async def store(database: str) -> AsyncIterator[Any]:
-    async with open_database(database, schema=SCHEMA, migrations=MIGRATIONS) as pool:
+async def store(migrated: str) -> AsyncIterator[Any]:
+    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
         yield ObjectiveStore(pool)
 
 

@@ -17,11 +17,11 @@ NewNode = Callable[[], Awaitable[Node]]
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def store(database: str) -> AsyncIterator[OrchestratorStore]:
+async def store(migrated: str) -> AsyncIterator[OrchestratorStore]:
     """The tables of one test, with today's history partitions."""
     migrations = files("flowmesh.orchestrator.storage.migrations")
     opened = open_database(
-        database, schema="orchestrator", migrations=migrations, application="test", pool_max=10
+        migrated, schema="orchestrator", migrations=migrations, application="test", pool_max=10
     )
     async with opened as pool:
         made = OrchestratorStore(Queries(pool))
