@@ -3,9 +3,10 @@
 import gc
 import logging
 import os
+import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -61,6 +62,19 @@ def pytest_configure(config: pytest.Config) -> None:
     channel = getattr(getattr(config, "failures_db", None), "sock", None)
     if channel is not None:
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Commands of the tests are interrupted; a shell ignores that signal in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep modules and tests, which stay until the end, out of all garbage collections."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

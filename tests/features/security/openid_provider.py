@@ -160,7 +160,7 @@ class OpenIdProvider:
 async def openid_provider() -> AsyncIterator[OpenIdProvider]:
     """Serve a provider until the end of the block."""
     provider = OpenIdProvider()
-    runner = web.AppRunner(provider.app())
+    runner = web.AppRunner(provider.app(), shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -22,7 +22,7 @@ from flowmesh.api.registry.v1.registry_service_pb2_grpc import (
 from flowmesh.gateway.routes import ROUTES, SOCKETS
 from flowmesh.rpc import Handlers
 from flowmesh.telemetry import Metrics
-from tests.integration.gateway.description import Description
+from tests.integration.gateway.description import Description, description
 from tests.integration.gateway.serving import serving
 from tests.integration.gateway.standin import (
     Definitions,
@@ -89,5 +89,5 @@ async def rest() -> AsyncIterator[Rest]:
         aiohttp.ClientSession() as http,
     ):
         yield Rest(
-            url, Description(), http, metrics, definitions, executions, events, payloads, registry
+            url, description(), http, metrics, definitions, executions, events, payloads, registry
         )

@@ -1,5 +1,6 @@
 """Checks of responses against the OpenAPI document of the gateway."""
 
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -36,3 +37,9 @@ class Description:
             return
         schema = {**content["schema"], "components": self._document["components"]}
         Draft202012Validator(schema).validate(value)
+
+
+@cache
+def description() -> Description:
+    """Return the description of this version."""
+    return Description()

@@ -111,10 +111,18 @@ async def _served() -> AsyncIterator[Port]:
         await server.stop()
 
 
-@pytest.fixture
-async def port() -> AsyncIterator[Port]:
+@pytest.fixture(scope="module")
+async def shared_port() -> AsyncIterator[Port]:
     async with _served() as served:
         yield served
+
+
+@pytest.fixture
+def port(shared_port: Port) -> Port:
+    """The server, which has seen nothing yet."""
+    shared_port.seen.clear()
+    shared_port.gone.clear()
+    return shared_port
 
 
 def request(method: str, *headers: str, body: bytes = b"", path: str = "/a") -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from flowmesh.cli import common
 from flowmesh.cli.command_line import run as run_command
 from tests.unit.sdk.stand_ins import StandIn
 
@@ -47,6 +48,8 @@ def flowmesh(
     # Not the profiles of the person who runs the tests.
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
     monkeypatch.delenv("FLOWMESH_PROFILE", raising=False)
+    # A port on which nothing listens is as silent after one second.
+    monkeypatch.setattr(common, "CONNECT_TIMEOUT_S", 1.0)
 
     async def run(*tokens: str) -> Outcome:
         loop = asyncio.get_running_loop()
