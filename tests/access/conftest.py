@@ -1,17 +1,17 @@
 """A closed suite of all tests of the wall, and two tenants of each module."""
 
+import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flowmesh.api.identity.v1 import auth_service_pb2
 from tests.access.crossing import Pair
 from tests.access.tenants import tenant, twin
-from tests.features.closed import OWNER, PASSWORD, Closed, closed_suite
+from tests.features.closed import Closed, closed_suite
 from tests.features.collector import Collector, collecting
 
 _numbers = itertools.count(1)
@@ -38,16 +38,13 @@ async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest.fixture(scope="module")
 async def closed(installation: Watched) -> Watched:
-    """The suite with a login of this module: an access token is valid for ten minutes."""
-    request = auth_service_pb2.LoginRequest(email=OWNER, password=PASSWORD)
-    session = await installation.caller("").auth.Login(request)
-    owner = installation.caller(session.tokens.access_token)
-    return replace(installation, owner=owner, session=session)
+    """The suite with a login of this module."""
+    return await installation.renewed()
 
 
 @pytest.fixture(scope="module")
 async def pair(closed: Closed) -> Pair:
     """Two tenants, and the names of a third one that never was."""
     end = f"7f3c9{next(_numbers):x}"
-    caller, other = [await tenant(closed, f"canary{which}{end}") for which in "ab"]
+    caller, other = await asyncio.gather(*(tenant(closed, f"canary{which}{end}") for which in "ab"))
     return Pair(caller, other, twin(other, f"canaryx{end}"))

@@ -1,5 +1,6 @@
 """Tenants with the same names of everything, each with a canary in all that it stores."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -112,20 +113,20 @@ def _unknown(name: str, tenant: Tenant, canary: str) -> str:
 async def tenant(closed: Closed, canary: str) -> Tenant:
     """Create a company as `founded` does, and objects of every kind in it."""
     made = await founded(closed, canary)
-    for seed in (
-        _people,
-        _definitions,
-        _executions,
-        _links,
-        _files,
-        _messages,
-        _streams,
-        _apps,
-        _agents,
-        _others,
-    ):
-        await seed(closed, made)
+    await asyncio.gather(
+        *(
+            seed(closed, made)
+            for seed in (_people, _work, _files, _messages, _streams, _apps, _agents)
+        )
+    )
+    await _others(closed, made)
     return made
+
+
+async def _work(closed: Closed, tenant: Tenant) -> None:
+    """Definitions, executions of them, and links to these."""
+    for seed in (_definitions, _executions, _links):
+        await seed(closed, tenant)
 
 
 async def founded(closed: Closed, canary: str) -> Tenant:

@@ -4,9 +4,9 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import grpc
@@ -146,6 +146,13 @@ class Closed:
 
     def caller(self, credential: str) -> Caller:
         return Caller(self.suite, credential)
+
+    async def renewed(self) -> Self:
+        """Return the suite with a new login of its owner: a token is valid for ten minutes."""
+        login = auth_service_pb2.LoginRequest(email=OWNER, password=PASSWORD)
+        session = await self.caller("").auth.Login(login)
+        owner = self.caller(session.tokens.access_token)
+        return replace(self, owner=owner, session=session)
 
     async def project(self, slug: str) -> Any:
         """Create a project in the default organization."""

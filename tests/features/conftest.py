@@ -7,6 +7,7 @@ import pytest
 
 from flowmesh.testing.suite import Suite, raw_channel
 from flowmesh.testing.world import World
+from tests.features.closed import Closed, closed_suite
 
 
 @pytest.fixture
@@ -14,6 +15,19 @@ async def world() -> AsyncIterator[World]:
     """The services that steps call, for one test."""
     async with World() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+async def installation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
+    """A closed suite with its default settings, shared by the tests that only use it."""
+    async with closed_suite(tmp_path_factory.mktemp("installation")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def closed(installation: Closed) -> Closed:
+    """This suite with a login of the module."""
+    return await installation.renewed()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from flowmesh.gateway.hub.methods import TARGETS
 from flowmesh.testing.suite import Suite
 from flowmesh.testing.world import World
 from tests.clients.programs import signalr
-from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.closed import Caller, Closed
 from tests.features.events.test_event_streams import chain
 from tests.features.steps import step
 
@@ -247,12 +247,6 @@ async def test_the_client_of_microsoft_hears_of_other_transports(
         (refused,) = await client.until("refused")
     assert "any of the available transports" in refused["error"]
     assert "WebSockets" in refused["error"]
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    async with closed_suite(tmp_path_factory.mktemp("closed")) as running:
-        yield running
 
 
 async def begun(closed: Closed, slug: str, world: World) -> tuple[str, Caller, str]:

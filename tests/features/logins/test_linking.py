@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.features.closed import PASSWORD, Closed, closed_suite
+from tests.features.closed import PASSWORD, Closed
 from tests.features.security.openid_provider import (
     CLIENT,
     SECRET,
@@ -15,12 +15,6 @@ from tests.features.security.openid_provider import (
 )
 
 EMAIL = "ada@corp.example"
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    async with closed_suite(tmp_path_factory.mktemp("linking")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -10,7 +9,7 @@ import pytest
 
 from flowmesh.gateway.http.limits import STEP_S_MAX
 from flowmesh.testing.suite import Suite
-from tests.features.closed import OWNER, PASSWORD, Closed, closed_suite
+from tests.features.closed import OWNER, PASSWORD, Closed
 from tests.features.natives import apply, workflow
 
 SECRET = "the value of the order"
@@ -168,12 +167,6 @@ async def test_a_page_may_call_the_codec_server_of_the_installation(tmp_path: Pa
         page = await suite.get("/executions", headers={"Accept": "text/html"})
         allowed = "connect-src 'self' https://codec.example:8443;"
         assert allowed in page.headers["Content-Security-Policy"]
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    async with closed_suite(tmp_path_factory.mktemp("console")) as made:
-        yield made
 
 
 async def test_the_session_of_a_closed_installation_is_that_of_the_caller(closed: Closed) -> None:

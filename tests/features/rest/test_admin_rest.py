@@ -1,19 +1,12 @@
 """The V1 admin API over REST: tenants, members, invitations, users and API keys."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.features.closed import PASSWORD, Caller, Closed, closed_suite
+from tests.features.closed import PASSWORD, Caller, Closed
 
 BIDI, FOUR_BYTES = "\u202eadmin", "\U0001f600"
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    async with closed_suite(tmp_path_factory.mktemp("admin")) as made:
-        yield made
 
 
 async def done(caller: Caller, method: str, path: str, body: Any = None, **headers: str) -> Any:

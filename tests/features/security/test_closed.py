@@ -1,6 +1,5 @@
 """A closed installation: who may call what, over gRPC and REST."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc.aio
@@ -25,13 +24,6 @@ WORKFLOW = {
         ]
     },
 }
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    folder: Path = tmp_path_factory.mktemp("closed")
-    async with closed_suite(folder) as made:
-        yield made
 
 
 @pytest.mark.feature("S3-129", "S2-56")

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import unicodedata
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +16,7 @@ import yarl
 
 from flowmesh.api.identity.v1 import file_service_pb2 as pb
 from flowmesh.api.identity.v1.file_service_pb2_grpc import FileServiceStub
-from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.closed import Caller, Closed
 
 MIB = 1 << 20
 HOSTILE = [
@@ -26,12 +26,6 @@ HOSTILE = [
     *(unicodedata.normalize("NFD", "caf\u00e9.txt"), "x" * 256, "/".join(["d" * 100] * 11)),
     "a\u0378b",
 ]
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    async with closed_suite(tmp_path_factory.mktemp("files")) as made:
-        yield made
 
 
 @dataclass(frozen=True)

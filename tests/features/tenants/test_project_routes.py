@@ -1,20 +1,13 @@
 """Workflows and executions of a project: deployment, step-level detail, and the dashboard."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.features.closed import Caller, Closed, closed_suite
+from tests.features.closed import Caller, Closed
 
 FIRST = [{"operation": "sort"}]
 SECOND = [{"operation": "sort", "order": "desc"}]
-
-
-@pytest.fixture(scope="module")
-async def closed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Closed]:
-    async with closed_suite(tmp_path_factory.mktemp("projects")) as made:
-        yield made
 
 
 def workflow(name: str, pipeline: list[dict[str, Any]], **spec: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from flowmesh.identity.storage.database import Database
 from flowmesh.identity.storage.sessions import SessionStore
 from flowmesh.testing.polling import pause
 from tests.access.tenants import member
-from tests.features.closed import OWNER, PASSWORD, Caller, Closed
+from tests.features.closed import Caller, Closed
 from tests.hostile.conftest import Company
 
 PROJECT = principal_pb2.LEVEL_PROJECT
@@ -43,13 +43,6 @@ LIST = "/api/v1/executions"
 
 def project_of(company: Company) -> str:
     return company.tenant.ids[IdKind.ID_KIND_PROJECT]
-
-
-async def renewed(installation: Closed) -> Closed:
-    """Return the installation with a new access token of its owner; one is valid for 10 minutes."""
-    login = auth_service_pb2.LoginRequest(email=OWNER, password=PASSWORD)
-    session = await installation.caller("").auth.Login(login)
-    return replace(installation, owner=installation.caller(session.tokens.access_token))
 
 
 async def ending_token(installation: Closed) -> tuple[Caller, float]:
@@ -73,7 +66,7 @@ async def ending_token(installation: Closed) -> tuple[Caller, float]:
 
 async def test_a_cached_key_ends_with_its_expiry(installation: Closed, attacker: Company) -> None:
     """Calls keep it known until its end, and none after it is served."""
-    installation = await renewed(installation)
+    installation = await installation.renewed()
     ends = time.time() + LIFE_S
     key = await installation.key(
         project_of(attacker), "viewer", expires_at_us=int(ends * 1_000_000)
@@ -94,7 +87,7 @@ async def test_open_streams_end_with_their_credential(
 ) -> None:
     """Server-sent events, a WebSocket and a stream of gRPC stop when a key expires, when the
     overlap of its former secret is over, and at the `exp` of an access token."""
-    installation = await renewed(installation)
+    installation = await installation.renewed()
     ends = time.time() + LIFE_S
     if ending == "token":
         key, ends = await ending_token(installation)
@@ -155,7 +148,7 @@ async def test_a_key_has_no_right_that_its_maker_has_lost(
     installation: Closed, attacker: Company, role: str
 ) -> None:
     """The key of a removed member ends; that of one who reads now reads."""
-    installation = await renewed(installation)
+    installation = await installation.renewed()
     email = f"maker-{role or 'gone'}@{attacker.namespace}.example"
     made = await member(installation, email, PROJECT, project_of(attacker), Role.ADMIN)
     maker = installation.caller(made.tokens.access_token)
