@@ -5218,7 +5218,7 @@ pub mod secret_service_client {
         }
         /// Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
         ///
-        ///   INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+        ///   INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
         ///   FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
         pub async fn export_secrets(
             &mut self,

@@ -3,12 +3,10 @@
 The source seals the present release for a key of the target: its document, files and variables.
 """
 
-import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from flowmesh.access.sealing import ReceivingKey, SealBroken, Sealer, seal_for
+from flowmesh.access.sealing import Import, Imports, Sealer, seal_for
 from flowmesh.api.apphost.v1 import app_pb2
 from flowmesh.api.apphost.v1 import app_service_pb2 as pb
 from flowmesh.apphost.apps import Apps
@@ -16,18 +14,7 @@ from flowmesh.apphost.messages import content_of
 from flowmesh.apphost.storage.contents import Contents
 from flowmesh.apphost.storage.records import Key, ReleaseRow
 from flowmesh.apphost.storage.store import AppStore
-from flowmesh.errors import Invalid, NotFound, WrongState
-
-_ID_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """A key of the target, and its private half as only the target can open it."""
-
-    id: str
-    public: bytes
-    sealed: bytes
+from flowmesh.errors import NotFound, WrongState
 
 
 class AppMoves:
@@ -46,14 +33,12 @@ class AppMoves:
         data: Callable[[Key], Path],
     ) -> None:
         self._apps, self._store, self._contents = apps, store, contents
-        self._installation = installation
+        self._imports = Imports(installation, "applications", refused="APP_IMPORT_REFUSED")
         self._data = data
 
     def prepare(self, namespace: str) -> Import:
         """Return a new key for the applications of a namespace."""
-        import_id, key = secrets.token_hex(_ID_BYTES), ReceivingKey()
-        sealed = self._installation.seal(key.private, _key_place(namespace, import_id))
-        return Import(import_id, key.public, sealed)
+        return self._imports.prepare(namespace)
 
     async def export(self, key: Key, to: Import) -> bytes:
         """Return the present release, sealed. Raises NotFound, APP_HAS_DATA."""
@@ -73,30 +58,15 @@ class AppMoves:
             environment=content.environment,
             role=release.role,
         )
-        try:
-            sealed = seal_for(to.public, message.SerializeToString(), _place(key, to.id))
-        except ValueError:
-            text = "public_key is no public key of X25519, in 32 bytes"
-            raise Invalid("APP_INVALID", text) from None
+        sealed = seal_for(to.public, message.SerializeToString(), _place(key, to.id))
         await self._store.note_export(key)
         return sealed
 
     async def take(self, key: Key, by: Import, sealed: bytes) -> tuple[ReleaseRow, bool]:
         """Store a release of another cell; return it, and whether it is new."""
-        try:
-            private = self._installation.open(by.sealed, _key_place(key[0], by.id))
-            found = ReceivingKey(private).open(sealed, _place(key, by.id))
-        except SealBroken:
-            text = f"application {key[1]} of namespace `{key[0]}` cannot be opened: it was changed"
-            raise WrongState(
-                "APP_IMPORT_REFUSED", f"{text}, or sealed for another project or import"
-            ) from None
+        found = self._imports.opened(key[0], by.id, by.sealed, sealed, _place(key, by.id))
         message = pb.DeployAppRequest.FromString(found)
         return await self._apps.store_stopped(key, content_of(message), message.role)
-
-
-def _key_place(namespace: str, import_id: str) -> str:
-    return f"key of import {import_id} of the applications of {namespace}"
 
 
 def _place(key: Key, import_id: str) -> str:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from flowmesh.access.sealing import Import
 from flowmesh.api.apphost.v1 import app_pb2, app_service_pb2_grpc
 from flowmesh.api.apphost.v1 import app_service_pb2 as pb
 from flowmesh.apphost import limits
@@ -16,7 +17,7 @@ from flowmesh.apphost.messages import (
     log_message,
     release_message,
 )
-from flowmesh.apphost.moves import AppMoves, Import
+from flowmesh.apphost.moves import AppMoves
 from flowmesh.apphost.running.checks import Checks
 from flowmesh.apphost.running.host import HostLoop
 from flowmesh.apphost.running.upgrades import Upgrades

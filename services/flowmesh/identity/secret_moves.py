@@ -4,19 +4,18 @@ The target makes a key for one import, the source seals each page for it, and th
 stores it. A page is bound to the namespace, the import and its number; no caller can open it.
 """
 
-import secrets
 from dataclasses import dataclass
 
-from flowmesh.access.sealing import ReceivingKey, SealBroken, Sealer, seal_for
+from flowmesh.access.sealing import Imports, Sealer, seal_for
 from flowmesh.api.identity.v1 import secret_service_pb2 as pb
 from flowmesh.errors import WrongState
 from flowmesh.identity.limits import SECRET_PAGE
-from flowmesh.identity.secrets import Secrets, wrong
+from flowmesh.identity.secrets import Secrets
 from flowmesh.identity.storage.records import SecretVersion
 from flowmesh.identity.storage.secrets import SecretStore
 from flowmesh.records import message_of
 
-_ID_BYTES = 16
+_REFUSED = "SECRET_IMPORT_REFUSED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +33,18 @@ class SecretMoves:
     def __init__(self, *, store: SecretStore, secrets: Secrets, installation: Sealer) -> None:
         self._store = store
         self._secrets = secrets
-        self._installation = installation
+        self._imports = Imports(installation, "secrets", refused=_REFUSED)
 
     async def prepare(self, namespace: str) -> tuple[str, bytes]:
         """Open an import; return its id and its public key."""
-        import_id, key = secrets.token_hex(_ID_BYTES), ReceivingKey()
-        sealed = self._installation.seal(key.private, _key_place(namespace, import_id))
-        await self._store.open_import(namespace, import_id, sealed)
-        return import_id, key.public
+        made = self._imports.prepare(namespace)
+        await self._store.open_import(namespace, made.id, made.sealed)
+        return made.id, made.public
 
     async def page(
         self, namespace: str, import_id: str, public: bytes, at: PlaceInExport
     ) -> tuple[bytes, PlaceInExport | None]:
-        """Return a sealed page, and the place of the next one. Raises SECRET_INVALID."""
+        """Return a sealed page, and the place of the next one. Raises Invalid."""
         found = await self._secrets.versions(namespace, (at.name, at.version), SECRET_PAGE + 1)
         page, more = found[:SECRET_PAGE], len(found) > SECRET_PAGE
         copies = [
@@ -54,10 +52,7 @@ class SecretMoves:
             for version, value in page
         ]
         content = pb.SecretPage(secrets=copies, last=not more).SerializeToString()
-        try:
-            sealed = seal_for(public, content, _page_place(namespace, import_id, at.number))
-        except ValueError:
-            raise wrong("public_key", "it is no public key of X25519, in 32 bytes") from None
+        sealed = seal_for(public, content, _place(namespace, import_id, at.number))
         names = [f"{version.name}#{version.version}" for version, _ in page]
         await self._store.note_export(namespace, import_id, at.number, names)
         if not more:
@@ -71,9 +66,12 @@ class SecretMoves:
             found = await store.lock_import(namespace, import_id)
             if found is None:
                 text = f"namespace `{namespace}` has no open import {import_id!r}: it was completed"
-                raise _refused(f"{text}, replaced or never prepared, or is older than an hour")
-            sealed_key, pages = found
-            page = self._opened(namespace, import_id, sealed_key, pages + 1, sealed)
+                text = f"{text}, replaced or never prepared, or is older than an hour"
+                raise WrongState(_REFUSED, text)
+            key, pages = found
+            place = _place(namespace, import_id, pages + 1)
+            content = self._imports.opened(namespace, import_id, key, sealed, place)
+            page = pb.SecretPage.FromString(content)
             versions = [(_version(each.secret), each.value) for each in page.secrets]
             copies = await self._secrets.sealed(namespace, versions)
             if not pages:
@@ -82,25 +80,8 @@ class SecretMoves:
                 await store.insert_copy(namespace, version, value)
             await store.count_page(namespace, last=page.last)
 
-    def _opened(
-        self, namespace: str, import_id: str, sealed_key: bytes, number: int, sealed: bytes
-    ) -> pb.SecretPage:
-        try:
-            private = self._installation.open(sealed_key, _key_place(namespace, import_id))
-            place = _page_place(namespace, import_id, number)
-            return pb.SecretPage.FromString(ReceivingKey(private).open(sealed, place))
-        except SealBroken:
-            text = f"namespace `{namespace}` cannot open this as page {number} of its import"
-            raise _refused(
-                f"{text}: it was changed, is another page, or was sealed for another project"
-            ) from None
 
-
-def _key_place(namespace: str, import_id: str) -> str:
-    return f"key of import {import_id} of the secrets of {namespace}"
-
-
-def _page_place(namespace: str, import_id: str, number: int) -> str:
+def _place(namespace: str, import_id: str, number: int) -> str:
     return f"page {number} of import {import_id} of the secrets of {namespace}"
 
 
@@ -111,7 +92,3 @@ def _version(secret: pb.Secret) -> SecretVersion:
         created_by=secret.created_by,
         created_at_us=secret.created_at_us,
     )
-
-
-def _refused(text: str) -> WrongState:
-    return WrongState("SECRET_IMPORT_REFUSED", text)

@@ -102,7 +102,7 @@ type AppServiceClient interface {
 	// an import.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
-	//	INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+	//	INVALID_ARGUMENT / REQUEST_INVALID        the public key is none of X25519
 	//	FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
 	//	UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
 	ExportApp(ctx context.Context, in *ExportAppRequest, opts ...grpc.CallOption) (*ExportAppResponse, error)
@@ -358,7 +358,7 @@ type AppServiceServer interface {
 	// an import.
 	//
 	//	NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
-	//	INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+	//	INVALID_ARGUMENT / REQUEST_INVALID        the public key is none of X25519
 	//	FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
 	//	UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
 	ExportApp(context.Context, *ExportAppRequest) (*ExportAppResponse, error)

@@ -47,7 +47,7 @@ type SecretServiceClient interface {
 	PrepareSecretImport(ctx context.Context, in *PrepareSecretImportRequest, opts ...grpc.CallOption) (*PrepareSecretImportResponse, error)
 	// Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
 	//
-	//	INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+	//	INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
 	//	FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
 	ExportSecrets(ctx context.Context, in *ExportSecretsRequest, opts ...grpc.CallOption) (*ExportSecretsResponse, error)
 	// Opens and stores the next page of an import, with the numbers that the versions have. The first
@@ -159,7 +159,7 @@ type SecretServiceServer interface {
 	PrepareSecretImport(context.Context, *PrepareSecretImportRequest) (*PrepareSecretImportResponse, error)
 	// Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
 	//
-	//	INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+	//	INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
 	//	FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
 	ExportSecrets(context.Context, *ExportSecretsRequest) (*ExportSecretsResponse, error)
 	// Opens and stores the next page of an import, with the numbers that the versions have. The first

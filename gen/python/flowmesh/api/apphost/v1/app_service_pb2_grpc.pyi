@@ -101,7 +101,7 @@ class AppServiceStub:
     an import.
 
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
-      INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+      INVALID_ARGUMENT / REQUEST_INVALID        the public key is none of X25519
       FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
       UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
     """
@@ -199,7 +199,7 @@ class AppServiceAsyncStub(AppServiceStub):
     an import.
 
       NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
-      INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+      INVALID_ARGUMENT / REQUEST_INVALID        the public key is none of X25519
       FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
       UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
     """
@@ -366,7 +366,7 @@ class AppServiceServicer(metaclass=_abc_1.ABCMeta):
         an import.
 
           NOT_FOUND / APP_NOT_FOUND, RELEASE_NOT_FOUND
-          INVALID_ARGUMENT / APP_INVALID            the public key is none of X25519
+          INVALID_ARGUMENT / REQUEST_INVALID        the public key is none of X25519
           FAILED_PRECONDITION / APP_HAS_DATA        its folder has files of its own
           UNAVAILABLE / APP_HOST_STANDBY            this instance of the host runs no applications
         """

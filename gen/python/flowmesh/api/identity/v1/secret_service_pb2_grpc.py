@@ -110,7 +110,7 @@ class SecretServiceServicer:
     def ExportSecrets(self, request, context):
         """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
 
-        INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+        INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
         FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

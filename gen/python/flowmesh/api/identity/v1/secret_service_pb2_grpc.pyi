@@ -49,7 +49,7 @@ class SecretServiceStub:
     ExportSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ExportSecretsRequest, _secret_service_pb2.ExportSecretsResponse]
     """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
 
-      INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+      INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
       FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
     """
     ImportSecrets: _grpc.UnaryUnaryMultiCallable[_secret_service_pb2.ImportSecretsRequest, _secret_service_pb2.ImportSecretsResponse]
@@ -86,7 +86,7 @@ class SecretServiceAsyncStub(SecretServiceStub):
     ExportSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ExportSecretsRequest, _secret_service_pb2.ExportSecretsResponse]  # type: ignore[assignment]
     """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
 
-      INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+      INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
       FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
     """
     ImportSecrets: _aio.UnaryUnaryMultiCallable[_secret_service_pb2.ImportSecretsRequest, _secret_service_pb2.ImportSecretsResponse]  # type: ignore[assignment]
@@ -150,7 +150,7 @@ class SecretServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_secret_service_pb2.ExportSecretsResponse, _abc.Awaitable[_secret_service_pb2.ExportSecretsResponse]]:
         """Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
 
-          INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+          INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
           FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
         """
 

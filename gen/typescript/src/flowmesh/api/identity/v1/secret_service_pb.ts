@@ -431,7 +431,7 @@ export const SecretService: GenService<{
   /**
    * Returns a page of all versions of the secrets, sealed by HPKE for the key of an import.
    *
-   *   INVALID_ARGUMENT / SECRET_INVALID          the public key is none of X25519
+   *   INVALID_ARGUMENT / REQUEST_INVALID         the public key is none of X25519
    *   FAILED_PRECONDITION / SECRET_UNREADABLE    names the first one
    *
    * @generated from rpc flowmesh.api.identity.v1.SecretService.ExportSecrets
