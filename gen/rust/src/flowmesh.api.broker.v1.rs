@@ -1817,9 +1817,12 @@ pub struct ExportMessagesResponse {
     /// Position of the next page; 0 after the last one.
     #[prost(uint64, tag = "2")]
     pub next_sequence: u64,
-    /// Identity of the queue and of its suspension.
+    /// Identity of the queue, and of its suspension unless it is a stream.
     #[prost(string, tag = "3")]
     pub origin: ::prost::alloc::string::String,
+    /// Last position of a stream that this page reaches, also if its message is gone.
+    #[prost(uint64, tag = "4")]
+    pub last_sequence: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportedMessage {
@@ -1855,12 +1858,16 @@ pub struct ImportMessagesRequest {
     /// In the order of their positions at the source.
     #[prost(message, repeated, tag = "4")]
     pub messages: ::prost::alloc::vec::Vec<ExportedMessage>,
+    /// Position of the source that the stream is to reach; 0 adds the messages behind all others.
+    #[prost(uint64, tag = "5")]
+    pub last_sequence: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ImportMessagesResponse {
     #[prost(uint32, tag = "1")]
     pub stored: u32,
-    /// Position at the source of the last message that was imported; 0 without one.
+    /// Position at the source of the last message that was imported, or the one that was reached; 0
+    /// without one.
     #[prost(uint64, tag = "2")]
     pub sequence: u64,
 }
@@ -1894,7 +1901,8 @@ pub mod queue_move_service_client {
     /// The messages of a project that moves to another cell.
     ///
     /// The queues of the source are suspended, its messages are exported page by page and imported at
-    /// the target, and removed at the source when the target serves the project.
+    /// the target, and removed at the source when the target serves the project. Messages of a stream
+    /// keep their positions, and are copied before that.
     #[derive(Debug, Clone)]
     pub struct QueueMoveServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2000,7 +2008,7 @@ pub mod queue_move_service_client {
         /// are decrypted.
         ///
         ///   NOT_FOUND / QUEUE_NOT_FOUND
-        ///   FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+        ///   FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
         pub async fn export_messages(
             &mut self,
             request: impl tonic::IntoRequest<super::ExportMessagesRequest>,
@@ -2031,10 +2039,12 @@ pub mod queue_move_service_client {
             self.inner.unary(req, path, codec).await
         }
         /// Stores exported messages. Those up to the last one that was imported from the same origin are
-        /// left out, so a repeat stores nothing twice.
+        /// left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+        /// stream that they have at the source; positions without a message are used up, 500 by a call.
         ///
         ///   NOT_FOUND / QUEUE_NOT_FOUND
         ///   INVALID_ARGUMENT / MESSAGE_INVALID
+        ///   FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
         ///   RESOURCE_EXHAUSTED / QUEUE_FULL
         ///   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
         pub async fn import_messages(

@@ -177,6 +177,17 @@ class QueueStreams:
             count -= len(page)
             sequence = page[-1].sequence + 1
 
+    async def last(self, queue: StoredQueue) -> int:
+        """Return the last position, also if its message is gone."""
+        return int((await self.info(queue))["state"]["last_seq"])
+
+    async def skip(self, queue: StoredQueue) -> Stored:
+        """Use up the next position of a stream that nobody reads."""
+        # The server removes the message if this process dies before it does.
+        stored = await self._jetstream.put(self.subject(queue, 0), b"", {TTL: "1s"})
+        await self.remove(queue, stored.sequence)
+        return stored
+
     async def remove(self, queue: StoredQueue, sequence: int) -> bool:
         """Delete one message; return False if it does not exist."""
         body = {"seq": sequence, "no_erase": True}
@@ -205,16 +216,21 @@ class QueueStreams:
         )
 
     async def consumer_states(self, queue: StoredQueue) -> Sequence[Reply]:
-        reply = await self._jetstream.api(f"CONSUMER.LIST.{self.stream(queue)}", {"offset": 0})
-        return list(reply.get("consumers") or ())
+        path = f"CONSUMER.LIST.{self.stream(queue)}"
+        return [each async for each in self._listed(path, "consumers")]
 
     async def all_streams(self) -> AsyncIterator[Reply]:
         """Yield the states of the streams of all queues."""
+        subjects = f"{self._subjects}.>"
+        async for each in self._listed("STREAM.LIST", "streams", subject=subjects):
+            yield each
+
+    async def _listed(self, path: str, items: str, **body: str) -> AsyncIterator[Reply]:
+        """Yield the items of all pages of a list."""
         offset = 0
         while True:
-            body = {"offset": offset, "subject": f"{self._subjects}.>"}
-            reply = await self._jetstream.api("STREAM.LIST", body)
-            page = reply.get("streams") or ()
+            reply = await self._jetstream.api(path, {"offset": offset, **body})
+            page = reply.get(items) or ()
             for each in page:
                 yield each
             offset += len(page)

@@ -130,3 +130,27 @@ async def test_queues_in_use_are_not_exported(suite: Suite, client: Client) -> N
     request = pb.ExportMessagesRequest(namespace="leaving", queue="work")
     with pytest.raises(WrongState, match="suspend them first"):
         await moves(suite).ExportMessages(request)
+
+
+async def test_positions_are_those_of_streams(suite: Suite, client: Client) -> None:
+    """Positions without a message are used up; a queue has none, and a stream in use others."""
+
+    def request(queue: str, *sequences: int) -> pb.ImportMessagesRequest:
+        messages = [
+            pb.ExportedMessage(
+                sequence=each, message=message_pb2.Message(message_id=f"m-{each}", body=b"1")
+            )
+            for each in sequences
+        ]
+        return pb.ImportMessagesRequest(
+            namespace="leaving", queue=queue, origin="here", messages=messages, last_sequence=9
+        )
+
+    await client.broker.declare_queue("log", stream=True)
+    for _ in range(2):
+        assert (await moves(suite).ImportMessages(request("log", 1, 2, 5))).sequence == 9
+    await client.messages.publish(1, "log")
+    assert [each.sequence for each in await client.messages.browse("log")] == [1, 2, 5, 10]
+    with pytest.raises(Invalid, match="only messages of a stream"):
+        await moves(suite).ImportMessages(request("work", 1))
+    await client.broker.delete_queue("log")

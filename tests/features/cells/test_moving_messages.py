@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from flowmesh.cells import COPYING, ENDING, SWITCHING, Home, Pin
+from flowmesh.cells import COPYING, ENDING, SWITCHING, Move
 from flowmesh.errors import NotFound, Unavailable, WrongState
-from flowmesh.sdk import Client, MessageBroker, NewEvent
+from flowmesh.sdk import Client, MessageBroker, NewEvent, Outgoing
+from flowmesh.suite.cells import moving, queues
+from flowmesh.suite.cells.directory import read_directory
+from flowmesh.suite.cells.kinds import PARTS
+from flowmesh.suite.cells.moving import move_project
 from flowmesh.testing.polling import until
 from tests.features.cells.test_moving import HELD_MS, define, execute, killed_at, of, workflow
 from tests.features.cells.three import WITHIN_S, Cells, finished
@@ -16,6 +20,7 @@ from tests.features.cells.three import WITHIN_S, Cells, finished
 pytestmark = [pytest.mark.long, pytest.mark.timeout(400)]
 
 MESSAGES = 60
+MANY = 1_200
 EVENTS = 1_000
 DELAY_S = 45.0
 LATE = """
@@ -51,13 +56,13 @@ async def declare(client: Client) -> None:
     await client.broker.bind("letters", "post", "mail.#")
 
 
-async def received(client: Client, queue: str, count: int) -> list[Any]:
+async def received(client: Client, queue: str, count: int, group: str = "") -> list[Any]:
     """Receive and acknowledge messages."""
     found: list[Any] = []
 
     async def all_came() -> bool:
         try:
-            messages = await client.messages.receive(queue, 100)
+            messages = await client.messages.receive(queue, 500, group=group)
         except Unavailable:
             return False
         await client.messages.ack(*messages)
@@ -150,16 +155,69 @@ async def test_a_canceled_move_leaves_the_messages(cells: Cells) -> None:
             await client.broker.queue("work")
 
 
-async def test_a_stream_of_messages_is_refused(cells: Cells) -> None:
-    """And the queues of the project go on."""
+async def test_streams_move_with_their_groups(cells: Cells) -> None:
+    """Messages keep their positions, groups continue, and late messages come behind all others."""
     await cells.pin("streaming", 0)
     async with at(cells, 0, "streaming") as client:
-        await client.broker.declare_queue("log", stream=True)
-        await client.messages.publish({"n": 1}, "log")
-        code, _, errors = await finished(cells, "move", "streaming", "--to", "us1")
-        assert (code, "1 streams of messages" in errors) == (1, True), errors
-        assert len(await client.messages.receive("log", group="all")) == 1
-    assert (await cells.store.pin("streaming"))[0] == Pin("streaming", Home(0))
+        messages = client.messages
+        await declare(client)
+        for stream in ("log", "empty"):
+            await client.broker.declare_queue(stream, stream=True)
+        await client.broker.bind("log", "post", "mail.#")
+        await client.apply(LATE)
+        await messages.publish_many(Outgoing({"n": number}, "log") for number in range(MANY))
+        await messages.publish_many(Outgoing({"n": number}, "empty") for number in range(3))
+        await messages.purge("empty")
+        await messages.ack(*await messages.receive("log", 10, group="readers"))
+        (open_,) = await messages.receive("log", 1, group="readers")
+        await messages.seek("log", "later", latest=True)
+        await messages.seek("empty", "readers", latest=True)
+        await messages.discard("log", [1, 700, 701])
+        before = [(each.sequence, each.body) async for each in messages.browse_all("log")]
+        await execute(cells, "streaming", "late")
+        words = ("move", "streaming", "--to", "us1")
+        await killed_at(cells, "streaming", COPYING, *words)
+        await killed_at(cells, "streaming", SWITCHING, *words)
+        code, _, errors = await finished(cells, *words)
+        assert code == 0, errors
+        after = [(each.sequence, each.body) async for each in messages.browse_all("log")]
+        assert after == [*before, (MANY + 1, {"from": "source"})]
+        with pytest.raises(WrongState, match="not a receipt of this queue"):
+            await messages.ack(open_)
+        rest = await received(client, "log", MANY - 11, group="readers")
+        numbers = [number for number in range(10, MANY) if number not in (699, 700)]
+        assert [each.body.get("n") for each in rest] == [*numbers, None]
+        (late,) = await received(client, "log", 1, group="later")
+        assert late.body == {"from": "source"}
+        await messages.publish({"n": 3}, "empty")
+        (new,) = await received(client, "empty", 1, group="readers")
+        assert [each.sequence for each in await messages.browse("empty")] == [4]
+        assert new.body == {"n": 3}
+
+
+async def test_many_messages_follow_the_switch(
+    cells: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The switch takes the oldest page; all are delivered at the target, each once."""
+    monkeypatch.setenv("FLOWMESH_ALLOW_PLAINTEXT", "true")
+    monkeypatch.setattr(queues, "SWITCHED_MAX", 1)
+    switched: list[int] = []
+    await cells.pin("many", 0)
+    async with at(cells, 0, "many") as client, at(cells, 1, "many") as there:
+
+        class Watched(queues.Queues):
+            async def start(self, move: Move) -> None:
+                switched.append((await there.broker.queue("work")).depth)
+                await super().start(move)
+
+        parts = [Watched if part is queues.Queues else part for part in PARTS]
+        monkeypatch.setattr(moving, "PARTS", parts)
+        await client.broker.declare_queue("work")
+        await client.messages.publish_many(Outgoing(number, "work") for number in range(MANY))
+        await move_project(await read_directory(cells.store), "many", "us1", "drain")
+        assert switched == [500]
+        work = await received(there, "work", MANY)
+        assert [each.body for each in work] == list(range(MANY))
 
 
 async def test_events_move_with_their_groups(cells: Cells) -> None:

@@ -32,17 +32,21 @@ class Exports:
     async def page(self, namespace: str, name: str, sequence: int) -> pb.ExportMessagesResponse:
         """Return messages of a queue, or the delayed ones, from a position on.
 
-        Raises NotFound without the queue, WrongState if the queues are not suspended.
+        Raises NotFound without the queue, WrongState if it is no stream and not suspended.
         """
         topology = await self._topologies.current(namespace)
-        if not topology.suspension:
+        queue = topology.queue(name) if name else None
+        is_stream = queue is not None and queue.is_stream
+        if not topology.suspension and not is_stream:
             text = f"the queues of {namespace!r} are in use; suspend them first"
             raise WrongState("QUEUES_NOT_SUSPENDED", text)
-        if not name:
+        if queue is None:
             return await self._delayed(namespace, topology.suspension, sequence)
-        queue = topology.queue(name)
-        response = pb.ExportMessagesResponse(origin=f"{topology.suspension}:{queue.id}")
+        origin = "stream" if is_stream else topology.suspension
+        response = pb.ExportMessagesResponse(origin=f"{origin}:{queue.id}")
         try:
+            # Before the page: what is stored meanwhile is behind this position.
+            last = await self._streams.last(queue)
             page = await self._streams.page(queue, sequence, limits.BATCH_MESSAGES_MAX)
             states = await self._streams.consumer_states(queue)
         except StreamMissing:
@@ -50,6 +54,8 @@ class Exports:
         reached = {each["name"]: int(each["delivered"]["stream_seq"]) for each in states}
         response.messages.extend(self._exported(queue, each, reached) for each in page)
         response.next_sequence = page[-1].sequence + 1 if page else 0
+        if is_stream:
+            response.last_sequence = page[-1].sequence if page else last
         return response
 
     async def remove(self, namespace: str, name: str, last: int) -> int:

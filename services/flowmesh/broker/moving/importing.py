@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeVar
 
 from flowmesh.api.broker.v1 import message_pb2
 from flowmesh.api.broker.v1 import queue_move_service_pb2 as pb
@@ -9,10 +10,16 @@ from flowmesh.broker import limits
 from flowmesh.broker.messages import check_message, invalid
 from flowmesh.broker.store import StoredQueue, TopologyStore
 from flowmesh.broker.storing.delays import Delays
+from flowmesh.broker.storing.jetstream import Stored
 from flowmesh.broker.streams import QueueStreams
 from flowmesh.broker.topology import Topologies
-from flowmesh.errors import TooLarge
+from flowmesh.errors import TooLarge, WrongState
 from flowmesh.runtime import Clock
+
+GAPS_MAX: Final = 500
+"""Positions without a message that one call uses up."""
+
+T = TypeVar("T")
 
 
 class Imports:
@@ -40,14 +47,23 @@ class Imports:
         self._clock = clock
 
     async def take(
-        self, namespace: str, name: str, origin: str, messages: Sequence[pb.ExportedMessage]
+        self,
+        namespace: str,
+        name: str,
+        origin: str,
+        messages: Sequence[pb.ExportedMessage],
+        last_sequence: int,
     ) -> tuple[int, int]:
         """Return the number of stored messages, and the position of the last known one.
 
-        Raises Invalid, TooLarge, NotFound, and Overloaded for a full queue.
+        Raises Invalid, TooLarge, NotFound, WrongState, and Overloaded for a full queue.
         """
         _check(messages)
         queue = await self._topologies.queue(namespace, name) if name else None
+        if last_sequence:
+            if queue is None or not queue.is_stream:
+                raise invalid("last_sequence", "only messages of a stream keep their positions")
+            return await self._continue(queue, origin, messages, last_sequence)
         id = queue.id if queue is not None else f"delayed:{namespace}"
         last = await self._store.imported(id, origin)
         fresh = [each for each in messages if each.sequence > last]
@@ -62,12 +78,40 @@ class Imports:
         await self._store.note_imported(id, origin, fresh[-1].sequence)
         return len(fresh), fresh[-1].sequence
 
-    async def _put(self, queue: StoredQueue, origin: str, given: pb.ExportedMessage) -> None:
+    async def _continue(
+        self,
+        queue: StoredQueue,
+        origin: str,
+        messages: Sequence[pb.ExportedMessage],
+        last_sequence: int,
+    ) -> tuple[int, int]:
+        """Store messages of a stream at their positions, and use up those between them."""
+        await self._streams.ensure(queue)
+        reached = await self._streams.last(queue)
+        fresh = [each for each in messages if each.sequence > reached]
+        stored = gaps = 0
+        while reached < last_sequence and gaps < GAPS_MAX:
+            places = enumerate(fresh[stored:], reached + 1)
+            run = [each for place, each in places if each.sequence == place]
+            if run:
+                found = await _all(self._put(queue, origin, each) for each in run)
+            else:
+                found = [await self._streams.skip(queue)]
+                gaps += 1
+            if [each.sequence for each in found] != [*range(reached + 1, reached + 1 + len(found))]:
+                text = f"stream {queue.name!r} has other messages than in the other cell"
+                raise WrongState("QUEUE_DIFFERS", text)
+            reached += len(found)
+            stored += len(run)
+        await self._store.note_imported(queue.id, origin, reached)
+        return stored, reached
+
+    async def _put(self, queue: StoredQueue, origin: str, given: pb.ExportedMessage) -> Stored:
         message = message_pb2.Message()
         message.CopyFrom(given.message)
         message.ttl_ms = given.ttl_left_ms or message.ttl_ms
         msg_id = given.key or _place(origin, given)
-        await self._streams.put(queue, message, msg_id=msg_id, earlier=given.attempts)
+        return await self._streams.put(queue, message, msg_id=msg_id, earlier=given.attempts)
 
     async def _delay(self, namespace: str, origin: str, given: pb.ExportedMessage) -> None:
         at_us, place = given.due_at_us or self._clock.now_us(), _place(origin, given)
@@ -78,11 +122,14 @@ def _place(origin: str, given: pb.ExportedMessage) -> str:
     return f"move:{origin}:{given.sequence}"
 
 
-async def _all(stored: Iterable[Awaitable[object]]) -> None:
-    """Wait for all of them; raise the first failure."""
+async def _all(stored: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for all of them and return their results; raise the first failure."""
+    found: list[T] = []
     for outcome in await asyncio.gather(*stored, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome
+        found.append(outcome)
+    return found
 
 
 def _check(messages: Sequence[pb.ExportedMessage]) -> None:

@@ -50,7 +50,9 @@ class QueueMoveServer(queue_move_service_pb2_grpc.QueueMoveServiceServicer):
     ) -> pb.ImportMessagesResponse:
         namespace, queue = namespace_of(request), _queue(request.queue)
         origin = valid_id(request.origin, "origin")
-        stored, last = await self._imports.take(namespace, queue, origin, request.messages)
+        stored, last = await self._imports.take(
+            namespace, queue, origin, request.messages, request.last_sequence
+        )
         await self._store.note_operation(namespace, queue, imported=stored)
         return pb.ImportMessagesResponse(stored=stored, sequence=last)
 

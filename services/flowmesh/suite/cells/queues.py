@@ -1,7 +1,8 @@
 """Exchanges and queues of a project with their messages, taken to another cell.
 
 While the project is switched, nothing leaves its queues in either cell: the messages of the source
-are imported at the target, and removed at the source when the target is the home.
+are imported at the target, and removed at the source when the target is the home. Those of streams
+keep their positions, and are copied before that.
 """
 
 import asyncio
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowmesh.api.broker.v1 import broker_service_pb2 as pb
+from flowmesh.api.broker.v1 import message_service_pb2 as messages_pb
 from flowmesh.api.broker.v1 import queue_move_service_pb2 as move_pb
 from flowmesh.api.broker.v1.broker_service_pb2_grpc import BrokerServiceStub
+from flowmesh.api.broker.v1.message_service_pb2_grpc import MessageServiceStub
 from flowmesh.api.broker.v1.queue_move_service_pb2_grpc import QueueMoveServiceStub
 from flowmesh.api.broker.v1.topology_pb2 import (
     Binding,
@@ -24,8 +27,8 @@ from flowmesh.errors import NotFound, WrongState
 from flowmesh.suite.cells.calls import CellCalls
 from flowmesh.suite.cells.parts import CannotMove, Part, Route
 
-MESSAGES_MAX = 10_000
-"""Messages of a project that moves: they are copied within the seconds of the switch."""
+SWITCHED_MAX = 10_000
+"""Messages that are copied within the seconds of the switch; the others follow it."""
 
 QUIET_S = 1.0
 """Time for settlements that began before the queues were suspended."""
@@ -51,6 +54,7 @@ class _Broker:
     def __init__(self, calls: CellCalls) -> None:
         self._calls = calls
         self._stub = BrokerServiceStub(calls.channel)
+        self._messages = MessageServiceStub(calls.channel)
         self._moves = QueueMoveServiceStub(calls.channel)
 
     async def states(self) -> list[QueueState]:
@@ -107,11 +111,21 @@ class _Broker:
         request = move_pb.ExportMessagesRequest(queue=queue, sequence=sequence)
         return await self._calls.call(self._moves.ExportMessages, request)
 
-    async def take(self, queue: str, page: move_pb.ExportMessagesResponse) -> None:
+    async def take(
+        self, queue: str, page: move_pb.ExportMessagesResponse, last_sequence: int = 0
+    ) -> int:
+        """Store a page, with its positions up to a last one; return the position that is known."""
         request = move_pb.ImportMessagesRequest(
-            queue=queue, origin=page.origin, messages=page.messages
+            queue=queue, origin=page.origin, messages=page.messages, last_sequence=last_sequence
         )
-        await self._calls.call(self._moves.ImportMessages, request)
+        return (await self._calls.call(self._moves.ImportMessages, request)).sequence
+
+    async def seek(self, stream: str, group: str, sequence: int) -> None:
+        """Give a group of a stream a position."""
+        request = messages_pb.SeekGroupRequest(
+            queue=stream, group=group, position=messages_pb.Position(sequence=sequence)
+        )
+        await self._calls.call(self._messages.SeekGroup, request)
 
     async def remove(self, queue: str, last: int) -> None:
         """Remove the messages up to a position."""
@@ -127,26 +141,25 @@ class Queues(Part):
         self._here, self._there = _Broker(route.source), _Broker(route.target)
 
     async def problems(self, move: Move) -> list[str]:
-        """Return what keeps messages of the project from moving."""
-        states = await self._here.states()
-        found = []
-        streams = [each for each in states if each.queue.kind == QueueKind.QUEUE_KIND_STREAM]
-        if streams:
-            found.append(f"{len(streams)} streams of messages")
-        depth = sum(each.depth for each in states)
-        if depth > MESSAGES_MAX:
-            text = f"{depth:,} messages in queues, of which at most {MESSAGES_MAX:,} can move"
-            found.append(f"{text}: consume, discard or purge some first")
-        if move.step == COPYING:
-            found += [
-                f"messages in queue {each.queue.queue} of cell {self._target.cell.name} already"
-                for each in await self._there.states()
-                if each.depth
-            ]
-        return found
+        """Return the queues of the target with messages that are not those of the source."""
+        streams = {each.queue.queue for each in await self._here.states() if _is_stream(each.queue)}
+        if move.step != COPYING:
+            return []
+        return [
+            f"messages in queue {each.queue.queue} of cell {self._target.cell.name} already"
+            for each in await self._there.states()
+            if each.depth
+            and not (each.queue.queue in streams and await self._is_copy(each.queue.queue))
+        ]
 
     async def copy(self) -> None:
-        """Give the target the exchanges, queues and bindings of the source, and no others."""
+        """Give the target the topology of the source, and no other, and the messages of streams."""
+        for name, queue in (await self._copy_topology()).items():
+            if _is_stream(queue):
+                await self._copy_stream(name)
+
+    async def _copy_topology(self) -> dict[str, Queue]:
+        """Declare what the source has at the target, and no more; return the queues by name."""
         here, there = await self._here.topology(), await self._there.topology()
         await self._remove_others(here, there)
         for name, exchange in _ordered(here.exchanges, "alternate"):
@@ -157,23 +170,33 @@ class Queues(Part):
                 await self._there.declare_queue(queue)
         for key in here.bindings.keys() - there.bindings.keys():
             await self._there.bind(here.bindings[key])
+        return here.queues
 
     async def switch(self, move: Move) -> None:
         """Copy the last changes and the messages; both cells keep them to themselves."""
-        await self.copy()
+        await self._copy_topology()
         await self._there.suspend(suspended=True)
         await self._here.suspend(suspended=True)
         await asyncio.sleep(QUIET_S)
-        for queue in await self._names():
-            await self._transfer(queue, removes=False)
+        left = SWITCHED_MAX
+        for each in await self._here.states():
+            if _is_stream(each.queue):
+                await self._copy_stream(each.queue.queue)
+                for group in each.groups:
+                    after = group.acknowledged + 1
+                    await self._there.seek(each.queue.queue, group.group, after)
+            elif each.depth:
+                left -= await self._transfer(each.queue.queue, most=left)
+        await self._transfer(DELAYED, most=left)
 
     async def start(self, move: Move) -> None:
         """Deliver at the target."""
         await self._there.suspend(suspended=False)
 
     async def follow(self) -> None:
-        """Take what executions publish at the source."""
-        for queue in await self._names():
+        """Take what is left at the source, and what executions publish there."""
+        names = [each.queue.queue for each in await self._here.states() if each.depth]
+        for queue in [*names, DELAYED]:
             try:
                 await self._transfer(queue, removes=True)
             except NotFound:
@@ -192,27 +215,52 @@ class Queues(Part):
             await self._there.suspend(suspended=False)
             await self._here.suspend(suspended=False)
 
-    async def _names(self) -> list[str]:
-        """Return the names of the queues of the source that hold messages, and of the delayed."""
-        return [each.queue.queue for each in await self._here.states() if each.depth] + [DELAYED]
+    async def _is_copy(self, stream: str) -> bool:
+        """Return whether the target has messages of a stream of the source."""
+        none = await self._here.page(stream, LAST)
+        return await self._there.take(stream, none) > 0
 
-    async def _transfer(self, queue: str, *, removes: bool) -> None:
-        """Import the messages of a queue at the target, which leaves out those that it has.
-
-        Raises CannotMove.
-        """
-        sequence = 0
+    async def _copy_stream(self, name: str) -> None:
+        """Make the target have the messages of a stream at their positions. Raises CannotMove."""
+        page = await self._page(name, 0)
+        first = page.messages[0].sequence if page.messages else page.last_sequence + 1
+        if first > 1:
+            # What the source has no more.
+            await self._there.remove(name, first - 1)
         while True:
-            page = await self._here.page(queue, sequence)
-            if any(each.message.HasField("reference") for each in page.messages):
-                raise CannotMove(f"messages with stored bodies in queue {queue}")
+            reached = 0
+            while reached < page.last_sequence:
+                reached = await self._there.take(name, page, page.last_sequence)
+            if not page.next_sequence:
+                break
+            page = await self._page(name, max(page.next_sequence, reached + 1))
+        if reached > page.last_sequence:
+            raise CannotMove(f"another stream {name} in cell {self._target.cell.name}")
+
+    async def _transfer(self, queue: str, *, removes: bool = False, most: int = LAST) -> int:
+        """Import messages of a queue at the target, which leaves out those that it has.
+
+        Return their number, which is above `most` by a page at most. Raises CannotMove.
+        """
+        sequence = count = reached = 0
+        while count < most:
+            page = await self._page(queue, sequence)
             if page.messages:
-                await self._there.take(queue, page)
+                reached = await self._there.take(queue, page)
                 if removes:
-                    await self._here.remove(queue, page.messages[-1].sequence)
-            sequence = page.next_sequence
-            if not sequence:
-                return
+                    await self._here.remove(queue, reached)
+                count += len(page.messages)
+            if not page.next_sequence:
+                break
+            sequence = max(page.next_sequence, reached + 1)
+        return count
+
+    async def _page(self, queue: str, sequence: int) -> move_pb.ExportMessagesResponse:
+        """Return messages of the source. Raises CannotMove."""
+        page = await self._here.page(queue, sequence)
+        if any(each.message.HasField("reference") for each in page.messages):
+            raise CannotMove(f"messages with stored bodies in queue {queue}")
+        return page
 
     async def _remove_others(self, here: _Topology, there: _Topology) -> None:
         """Delete at the target what the source has not, or has in another way."""
@@ -224,10 +272,15 @@ class Queues(Part):
         for name, queue in there.queues.items():
             if here.queues.get(name) != queue:
                 try:
-                    await self._there.delete_queue(name, if_empty=True)
+                    # Messages of a stream are copies.
+                    await self._there.delete_queue(name, if_empty=not _is_stream(queue))
                 except WrongState as error:
                     text = f"another queue {name} in cell {self._target.cell.name}, with messages"
                     raise CannotMove(text) from error
+
+
+def _is_stream(queue: Queue) -> bool:
+    return queue.kind == QueueKind.QUEUE_KIND_STREAM
 
 
 def _ordered(declared: dict[str, Any], before: str) -> list[tuple[str, Any]]:

@@ -186,8 +186,10 @@ type ExportMessagesResponse struct {
 	Messages []*ExportedMessage `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"`
 	// Position of the next page; 0 after the last one.
 	NextSequence uint64 `protobuf:"varint,2,opt,name=next_sequence,json=nextSequence,proto3" json:"next_sequence,omitempty"`
-	// Identity of the queue and of its suspension.
-	Origin        string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Identity of the queue, and of its suspension unless it is a stream.
+	Origin string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Last position of a stream that this page reaches, also if its message is gone.
+	LastSequence  uint64 `protobuf:"varint,4,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (x *ExportMessagesResponse) GetOrigin() string {
 		return x.Origin
 	}
 	return ""
+}
+
+func (x *ExportMessagesResponse) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
 }
 
 type ExportedMessage struct {
@@ -347,7 +356,9 @@ type ImportMessagesRequest struct {
 	Queue  string `protobuf:"bytes,2,opt,name=queue,proto3" json:"queue,omitempty"`
 	Origin string `protobuf:"bytes,3,opt,name=origin,proto3" json:"origin,omitempty"`
 	// In the order of their positions at the source.
-	Messages      []*ExportedMessage `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"`
+	Messages []*ExportedMessage `protobuf:"bytes,4,rep,name=messages,proto3" json:"messages,omitempty"`
+	// Position of the source that the stream is to reach; 0 adds the messages behind all others.
+	LastSequence  uint64 `protobuf:"varint,5,opt,name=last_sequence,json=lastSequence,proto3" json:"last_sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -410,10 +421,18 @@ func (x *ImportMessagesRequest) GetMessages() []*ExportedMessage {
 	return nil
 }
 
+func (x *ImportMessagesRequest) GetLastSequence() uint64 {
+	if x != nil {
+		return x.LastSequence
+	}
+	return 0
+}
+
 type ImportMessagesResponse struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Stored uint32                 `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
-	// Position at the source of the last message that was imported; 0 without one.
+	// Position at the source of the last message that was imported, or the one that was reached; 0
+	// without one.
 	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -582,11 +601,12 @@ const file_flowmesh_api_broker_v1_queue_move_service_proto_rawDesc = "" +
 	"\x15ExportMessagesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
 	"\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x12\x1a\n" +
-	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\x9a\x01\n" +
+	"\bsequence\x18\x03 \x01(\x04R\bsequence\"\xbf\x01\n" +
 	"\x16ExportMessagesResponse\x12C\n" +
 	"\bmessages\x18\x01 \x03(\v2'.flowmesh.api.broker.v1.ExportedMessageR\bmessages\x12#\n" +
 	"\rnext_sequence\x18\x02 \x01(\x04R\fnextSequence\x12\x16\n" +
-	"\x06origin\x18\x03 \x01(\tR\x06origin\"\xf4\x01\n" +
+	"\x06origin\x18\x03 \x01(\tR\x06origin\x12#\n" +
+	"\rlast_sequence\x18\x04 \x01(\x04R\flastSequence\"\xf4\x01\n" +
 	"\x0fExportedMessage\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x129\n" +
 	"\amessage\x18\x02 \x01(\v2\x1f.flowmesh.api.broker.v1.MessageR\amessage\x12\x10\n" +
@@ -594,12 +614,13 @@ const file_flowmesh_api_broker_v1_queue_move_service_proto_rawDesc = "" +
 	"\battempts\x18\x04 \x01(\rR\battempts\x12\x1e\n" +
 	"\vttl_left_ms\x18\x05 \x01(\x03R\tttlLeftMs\x12 \n" +
 	"\bexchange\x18\x06 \x01(\tB\x04\xf0\xe0\x18\x15R\bexchange\x12\x1a\n" +
-	"\tdue_at_us\x18\a \x01(\x03R\adueAtUs\"\xb4\x01\n" +
+	"\tdue_at_us\x18\a \x01(\x03R\adueAtUs\"\xd9\x01\n" +
 	"\x15ImportMessagesRequest\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x1a\n" +
 	"\x05queue\x18\x02 \x01(\tB\x04\xf0\xe0\x18\x14R\x05queue\x12\x1c\n" +
 	"\x06origin\x18\x03 \x01(\tB\x04\xf0\xe0\x18\aR\x06origin\x12C\n" +
-	"\bmessages\x18\x04 \x03(\v2'.flowmesh.api.broker.v1.ExportedMessageR\bmessages\"L\n" +
+	"\bmessages\x18\x04 \x03(\v2'.flowmesh.api.broker.v1.ExportedMessageR\bmessages\x12#\n" +
+	"\rlast_sequence\x18\x05 \x01(\x04R\flastSequence\"L\n" +
 	"\x16ImportMessagesResponse\x12\x16\n" +
 	"\x06stored\x18\x01 \x01(\rR\x06stored\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x04R\bsequence\"m\n" +

@@ -32,7 +32,8 @@ const (
 // The messages of a project that moves to another cell.
 //
 // The queues of the source are suspended, its messages are exported page by page and imported at
-// the target, and removed at the source when the target serves the project.
+// the target, and removed at the source when the target serves the project. Messages of a stream
+// keep their positions, and are copied before that.
 type QueueMoveServiceClient interface {
 	// Suspends the queues of a project, or resumes them. Nothing leaves a suspended queue: streams of
 	// consumers end with UNAVAILABLE / CELL_UNAVAILABLE, Receive and Settle are refused with it,
@@ -42,13 +43,15 @@ type QueueMoveServiceClient interface {
 	// are decrypted.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
-	//	FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+	//	FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
 	ExportMessages(ctx context.Context, in *ExportMessagesRequest, opts ...grpc.CallOption) (*ExportMessagesResponse, error)
 	// Stores exported messages. Those up to the last one that was imported from the same origin are
-	// left out, so a repeat stores nothing twice.
+	// left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+	// stream that they have at the source; positions without a message are used up, 500 by a call.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
 	//	INVALID_ARGUMENT / MESSAGE_INVALID
+	//	FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
 	//	RESOURCE_EXHAUSTED / QUEUE_FULL
 	//	RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
 	ImportMessages(ctx context.Context, in *ImportMessagesRequest, opts ...grpc.CallOption) (*ImportMessagesResponse, error)
@@ -113,7 +116,8 @@ func (c *queueMoveServiceClient) RemoveMessages(ctx context.Context, in *RemoveM
 // The messages of a project that moves to another cell.
 //
 // The queues of the source are suspended, its messages are exported page by page and imported at
-// the target, and removed at the source when the target serves the project.
+// the target, and removed at the source when the target serves the project. Messages of a stream
+// keep their positions, and are copied before that.
 type QueueMoveServiceServer interface {
 	// Suspends the queues of a project, or resumes them. Nothing leaves a suspended queue: streams of
 	// consumers end with UNAVAILABLE / CELL_UNAVAILABLE, Receive and Settle are refused with it,
@@ -123,13 +127,15 @@ type QueueMoveServiceServer interface {
 	// are decrypted.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
-	//	FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+	//	FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
 	ExportMessages(context.Context, *ExportMessagesRequest) (*ExportMessagesResponse, error)
 	// Stores exported messages. Those up to the last one that was imported from the same origin are
-	// left out, so a repeat stores nothing twice.
+	// left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+	// stream that they have at the source; positions without a message are used up, 500 by a call.
 	//
 	//	NOT_FOUND / QUEUE_NOT_FOUND
 	//	INVALID_ARGUMENT / MESSAGE_INVALID
+	//	FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
 	//	RESOURCE_EXHAUSTED / QUEUE_FULL
 	//	RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
 	ImportMessages(context.Context, *ImportMessagesRequest) (*ImportMessagesResponse, error)

@@ -94,10 +94,13 @@ class ExportMessagesResponse(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     NEXT_SEQUENCE_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     next_sequence: _builtins.int
     """Position of the next page; 0 after the last one."""
     origin: _builtins.str
-    """Identity of the queue and of its suspension."""
+    """Identity of the queue, and of its suspension unless it is a stream."""
+    last_sequence: _builtins.int
+    """Last position of a stream that this page reaches, also if its message is gone."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportedMessage]:
         """At most 500 messages or 4 MiB."""
@@ -108,10 +111,11 @@ class ExportMessagesResponse(_message.Message):
         messages: _abc.Iterable[Global___ExportedMessage] | None = ...,
         next_sequence: _builtins.int = ...,
         origin: _builtins.str = ...,
+        last_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "next_sequence", b"next_sequence", "origin", b"origin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_sequence", b"last_sequence", "messages", b"messages", "next_sequence", b"next_sequence", "origin", b"origin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -168,10 +172,13 @@ class ImportMessagesRequest(_message.Message):
     QUEUE_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
+    LAST_SEQUENCE_FIELD_NUMBER: _builtins.int
     namespace: _builtins.str
     queue: _builtins.str
     """Empty is the delayed messages of the project."""
     origin: _builtins.str
+    last_sequence: _builtins.int
+    """Position of the source that the stream is to reach; 0 adds the messages behind all others."""
     @_builtins.property
     def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportedMessage]:
         """In the order of their positions at the source."""
@@ -183,10 +190,11 @@ class ImportMessagesRequest(_message.Message):
         queue: _builtins.str = ...,
         origin: _builtins.str = ...,
         messages: _abc.Iterable[Global___ExportedMessage] | None = ...,
+        last_sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "namespace", b"namespace", "origin", b"origin", "queue", b"queue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last_sequence", b"last_sequence", "messages", b"messages", "namespace", b"namespace", "origin", b"origin", "queue", b"queue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,7 +208,9 @@ class ImportMessagesResponse(_message.Message):
     SEQUENCE_FIELD_NUMBER: _builtins.int
     stored: _builtins.int
     sequence: _builtins.int
-    """Position at the source of the last message that was imported; 0 without one."""
+    """Position at the source of the last message that was imported, or the one that was reached; 0
+    without one.
+    """
     def __init__(
         self,
         *,

@@ -29,7 +29,8 @@ class QueueMoveServiceStub:
     """The messages of a project that moves to another cell.
 
     The queues of the source are suspended, its messages are exported page by page and imported at
-    the target, and removed at the source when the target serves the project.
+    the target, and removed at the source when the target serves the project. Messages of a stream
+    keep their positions, and are copied before that.
     """
 
     def __init__(self, channel):
@@ -64,7 +65,8 @@ class QueueMoveServiceServicer:
     """The messages of a project that moves to another cell.
 
     The queues of the source are suspended, its messages are exported page by page and imported at
-    the target, and removed at the source when the target serves the project.
+    the target, and removed at the source when the target serves the project. Messages of a stream
+    keep their positions, and are copied before that.
     """
 
     def SuspendQueues(self, request, context):
@@ -81,7 +83,7 @@ class QueueMoveServiceServicer:
         are decrypted.
 
         NOT_FOUND / QUEUE_NOT_FOUND
-        FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+        FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,10 +91,12 @@ class QueueMoveServiceServicer:
 
     def ImportMessages(self, request, context):
         """Stores exported messages. Those up to the last one that was imported from the same origin are
-        left out, so a repeat stores nothing twice.
+        left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+        stream that they have at the source; positions without a message are used up, 500 by a call.
 
         NOT_FOUND / QUEUE_NOT_FOUND
         INVALID_ARGUMENT / MESSAGE_INVALID
+        FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
         RESOURCE_EXHAUSTED / QUEUE_FULL
         RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
         """
@@ -144,7 +148,8 @@ class QueueMoveService:
     """The messages of a project that moves to another cell.
 
     The queues of the source are suspended, its messages are exported page by page and imported at
-    the target, and removed at the source when the target serves the project.
+    the target, and removed at the source when the target serves the project. Messages of a stream
+    keep their positions, and are copied before that.
     """
 
     @staticmethod

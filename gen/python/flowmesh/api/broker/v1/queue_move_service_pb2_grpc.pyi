@@ -30,7 +30,8 @@ class QueueMoveServiceStub:
     """The messages of a project that moves to another cell.
 
     The queues of the source are suspended, its messages are exported page by page and imported at
-    the target, and removed at the source when the target serves the project.
+    the target, and removed at the source when the target serves the project. Messages of a stream
+    keep their positions, and are copied before that.
     """
 
     @_typing.overload
@@ -47,14 +48,16 @@ class QueueMoveServiceStub:
     are decrypted.
 
       NOT_FOUND / QUEUE_NOT_FOUND
-      FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+      FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
     """
     ImportMessages: _grpc.UnaryUnaryMultiCallable[_queue_move_service_pb2.ImportMessagesRequest, _queue_move_service_pb2.ImportMessagesResponse]
     """Stores exported messages. Those up to the last one that was imported from the same origin are
-    left out, so a repeat stores nothing twice.
+    left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+    stream that they have at the source; positions without a message are used up, 500 by a call.
 
       NOT_FOUND / QUEUE_NOT_FOUND
       INVALID_ARGUMENT / MESSAGE_INVALID
+      FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
       RESOURCE_EXHAUSTED / QUEUE_FULL
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
     """
@@ -69,7 +72,8 @@ class QueueMoveServiceAsyncStub(QueueMoveServiceStub):
     """The messages of a project that moves to another cell.
 
     The queues of the source are suspended, its messages are exported page by page and imported at
-    the target, and removed at the source when the target serves the project.
+    the target, and removed at the source when the target serves the project. Messages of a stream
+    keep their positions, and are copied before that.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -83,14 +87,16 @@ class QueueMoveServiceAsyncStub(QueueMoveServiceStub):
     are decrypted.
 
       NOT_FOUND / QUEUE_NOT_FOUND
-      FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+      FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
     """
     ImportMessages: _aio.UnaryUnaryMultiCallable[_queue_move_service_pb2.ImportMessagesRequest, _queue_move_service_pb2.ImportMessagesResponse]  # type: ignore[assignment]
     """Stores exported messages. Those up to the last one that was imported from the same origin are
-    left out, so a repeat stores nothing twice.
+    left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+    stream that they have at the source; positions without a message are used up, 500 by a call.
 
       NOT_FOUND / QUEUE_NOT_FOUND
       INVALID_ARGUMENT / MESSAGE_INVALID
+      FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
       RESOURCE_EXHAUSTED / QUEUE_FULL
       RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
     """
@@ -104,7 +110,8 @@ class QueueMoveServiceServicer(metaclass=_abc_1.ABCMeta):
     """The messages of a project that moves to another cell.
 
     The queues of the source are suspended, its messages are exported page by page and imported at
-    the target, and removed at the source when the target serves the project.
+    the target, and removed at the source when the target serves the project. Messages of a stream
+    keep their positions, and are copied before that.
     """
 
     @_abc_1.abstractmethod
@@ -128,7 +135,7 @@ class QueueMoveServiceServicer(metaclass=_abc_1.ABCMeta):
         are decrypted.
 
           NOT_FOUND / QUEUE_NOT_FOUND
-          FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+          FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
         """
 
     @_abc_1.abstractmethod
@@ -138,10 +145,12 @@ class QueueMoveServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_queue_move_service_pb2.ImportMessagesResponse, _abc.Awaitable[_queue_move_service_pb2.ImportMessagesResponse]]:
         """Stores exported messages. Those up to the last one that was imported from the same origin are
-        left out, so a repeat stores nothing twice.
+        left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+        stream that they have at the source; positions without a message are used up, 500 by a call.
 
           NOT_FOUND / QUEUE_NOT_FOUND
           INVALID_ARGUMENT / MESSAGE_INVALID
+          FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
           RESOURCE_EXHAUSTED / QUEUE_FULL
           RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
         """

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flowmesh/api/broker/v1/queue_move_service.proto.
  */
 export const file_flowmesh_api_broker_v1_queue_move_service: GenFile = /*@__PURE__*/
-  fileDesc("Ci9mbG93bWVzaC9hcGkvYnJva2VyL3YxL3F1ZXVlX21vdmVfc2VydmljZS5wcm90bxIWZmxvd21lc2guYXBpLmJyb2tlci52MSI8ChRTdXNwZW5kUXVldWVzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoJc3VzcGVuZGVkGAIgASgIIigKFVN1c3BlbmRRdWV1ZXNSZXNwb25zZRIPCgdjaGFuZ2VkGAEgASgIIlEKFUV4cG9ydE1lc3NhZ2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQSEAoIc2VxdWVuY2UYAyABKAQiegoWRXhwb3J0TWVzc2FnZXNSZXNwb25zZRI5CghtZXNzYWdlcxgBIAMoCzInLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRXhwb3J0ZWRNZXNzYWdlEhUKDW5leHRfc2VxdWVuY2UYAiABKAQSDgoGb3JpZ2luGAMgASgJIrQBCg9FeHBvcnRlZE1lc3NhZ2USEAoIc2VxdWVuY2UYASABKAQSMAoHbWVzc2FnZRgCIAEoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTWVzc2FnZRILCgNrZXkYAyABKAkSEAoIYXR0ZW1wdHMYBCABKA0SEwoLdHRsX2xlZnRfbXMYBSABKAMSFgoIZXhjaGFuZ2UYBiABKAlCBPDgGBUSEQoJZHVlX2F0X3VzGAcgASgDIpABChVJbXBvcnRNZXNzYWdlc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhMKBXF1ZXVlGAIgASgJQgTw4BgUEhQKBm9yaWdpbhgDIAEoCUIE8OAYBxI5CghtZXNzYWdlcxgEIAMoCzInLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRXhwb3J0ZWRNZXNzYWdlIjoKFkltcG9ydE1lc3NhZ2VzUmVzcG9uc2USDgoGc3RvcmVkGAEgASgNEhAKCHNlcXVlbmNlGAIgASgEIlEKFVJlbW92ZU1lc3NhZ2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQSEAoIc2VxdWVuY2UYAyABKAQiKQoWUmVtb3ZlTWVzc2FnZXNSZXNwb25zZRIPCgdyZW1vdmVkGAEgASgEMrMEChBRdWV1ZU1vdmVTZXJ2aWNlEoMBCg1TdXNwZW5kUXVldWVzEiwuZmxvd21lc2guYXBpLmJyb2tlci52MS5TdXNwZW5kUXVldWVzUmVxdWVzdBotLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuU3VzcGVuZFF1ZXVlc1Jlc3BvbnNlIhXq4BgRCAcQAhoJbmFtZXNwYWNlKAEShgEKDkV4cG9ydE1lc3NhZ2VzEi0uZmxvd21lc2guYXBpLmJyb2tlci52MS5FeHBvcnRNZXNzYWdlc1JlcXVlc3QaLi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkV4cG9ydE1lc3NhZ2VzUmVzcG9uc2UiFergGBEIBxACGgluYW1lc3BhY2UoARKGAQoOSW1wb3J0TWVzc2FnZXMSLS5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkltcG9ydE1lc3NhZ2VzUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuSW1wb3J0TWVzc2FnZXNSZXNwb25zZSIV6uAYEQgHEAIaCW5hbWVzcGFjZSgBEoYBCg5SZW1vdmVNZXNzYWdlcxItLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuUmVtb3ZlTWVzc2FnZXNSZXF1ZXN0Gi4uZmxvd21lc2guYXBpLmJyb2tlci52MS5SZW1vdmVNZXNzYWdlc1Jlc3BvbnNlIhXq4BgRCAcQAhoJbmFtZXNwYWNlKAFCaQoaZGV2LmZsb3dtZXNoLmFwaS5icm9rZXIudjFQAVowZmxvd21lc2guZGV2L2dlbi9mbG93bWVzaC9hcGkvYnJva2VyL3YxO2Jyb2tlcnYxqgIWRmxvd21lc2guQXBpLkJyb2tlci5WMWIGcHJvdG8z", [file_flowmesh_api_broker_v1_message, file_flowmesh_api_common_v1_access]);
+  fileDesc("Ci9mbG93bWVzaC9hcGkvYnJva2VyL3YxL3F1ZXVlX21vdmVfc2VydmljZS5wcm90bxIWZmxvd21lc2guYXBpLmJyb2tlci52MSI8ChRTdXNwZW5kUXVldWVzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEQoJc3VzcGVuZGVkGAIgASgIIigKFVN1c3BlbmRRdWV1ZXNSZXNwb25zZRIPCgdjaGFuZ2VkGAEgASgIIlEKFUV4cG9ydE1lc3NhZ2VzUmVxdWVzdBIRCgluYW1lc3BhY2UYASABKAkSEwoFcXVldWUYAiABKAlCBPDgGBQSEAoIc2VxdWVuY2UYAyABKAQikQEKFkV4cG9ydE1lc3NhZ2VzUmVzcG9uc2USOQoIbWVzc2FnZXMYASADKAsyJy5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkV4cG9ydGVkTWVzc2FnZRIVCg1uZXh0X3NlcXVlbmNlGAIgASgEEg4KBm9yaWdpbhgDIAEoCRIVCg1sYXN0X3NlcXVlbmNlGAQgASgEIrQBCg9FeHBvcnRlZE1lc3NhZ2USEAoIc2VxdWVuY2UYASABKAQSMAoHbWVzc2FnZRgCIAEoCzIfLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuTWVzc2FnZRILCgNrZXkYAyABKAkSEAoIYXR0ZW1wdHMYBCABKA0SEwoLdHRsX2xlZnRfbXMYBSABKAMSFgoIZXhjaGFuZ2UYBiABKAlCBPDgGBUSEQoJZHVlX2F0X3VzGAcgASgDIqcBChVJbXBvcnRNZXNzYWdlc1JlcXVlc3QSEQoJbmFtZXNwYWNlGAEgASgJEhMKBXF1ZXVlGAIgASgJQgTw4BgUEhQKBm9yaWdpbhgDIAEoCUIE8OAYBxI5CghtZXNzYWdlcxgEIAMoCzInLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRXhwb3J0ZWRNZXNzYWdlEhUKDWxhc3Rfc2VxdWVuY2UYBSABKAQiOgoWSW1wb3J0TWVzc2FnZXNSZXNwb25zZRIOCgZzdG9yZWQYASABKA0SEAoIc2VxdWVuY2UYAiABKAQiUQoVUmVtb3ZlTWVzc2FnZXNSZXF1ZXN0EhEKCW5hbWVzcGFjZRgBIAEoCRITCgVxdWV1ZRgCIAEoCUIE8OAYFBIQCghzZXF1ZW5jZRgDIAEoBCIpChZSZW1vdmVNZXNzYWdlc1Jlc3BvbnNlEg8KB3JlbW92ZWQYASABKAQyswQKEFF1ZXVlTW92ZVNlcnZpY2USgwEKDVN1c3BlbmRRdWV1ZXMSLC5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlN1c3BlbmRRdWV1ZXNSZXF1ZXN0Gi0uZmxvd21lc2guYXBpLmJyb2tlci52MS5TdXNwZW5kUXVldWVzUmVzcG9uc2UiFergGBEIBxACGgluYW1lc3BhY2UoARKGAQoORXhwb3J0TWVzc2FnZXMSLS5mbG93bWVzaC5hcGkuYnJva2VyLnYxLkV4cG9ydE1lc3NhZ2VzUmVxdWVzdBouLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuRXhwb3J0TWVzc2FnZXNSZXNwb25zZSIV6uAYEQgHEAIaCW5hbWVzcGFjZSgBEoYBCg5JbXBvcnRNZXNzYWdlcxItLmZsb3dtZXNoLmFwaS5icm9rZXIudjEuSW1wb3J0TWVzc2FnZXNSZXF1ZXN0Gi4uZmxvd21lc2guYXBpLmJyb2tlci52MS5JbXBvcnRNZXNzYWdlc1Jlc3BvbnNlIhXq4BgRCAcQAhoJbmFtZXNwYWNlKAEShgEKDlJlbW92ZU1lc3NhZ2VzEi0uZmxvd21lc2guYXBpLmJyb2tlci52MS5SZW1vdmVNZXNzYWdlc1JlcXVlc3QaLi5mbG93bWVzaC5hcGkuYnJva2VyLnYxLlJlbW92ZU1lc3NhZ2VzUmVzcG9uc2UiFergGBEIBxACGgluYW1lc3BhY2UoAUJpChpkZXYuZmxvd21lc2guYXBpLmJyb2tlci52MVABWjBmbG93bWVzaC5kZXYvZ2VuL2Zsb3dtZXNoL2FwaS9icm9rZXIvdjE7YnJva2VydjGqAhZGbG93bWVzaC5BcGkuQnJva2VyLlYxYgZwcm90bzM", [file_flowmesh_api_broker_v1_message, file_flowmesh_api_common_v1_access]);
 
 /**
  * @generated from message flowmesh.api.broker.v1.SuspendQueuesRequest
@@ -104,11 +104,18 @@ export type ExportMessagesResponse = Message<"flowmesh.api.broker.v1.ExportMessa
   nextSequence: bigint;
 
   /**
-   * Identity of the queue and of its suspension.
+   * Identity of the queue, and of its suspension unless it is a stream.
    *
    * @generated from field: string origin = 3;
    */
   origin: string;
+
+  /**
+   * Last position of a stream that this page reaches, also if its message is gone.
+   *
+   * @generated from field: uint64 last_sequence = 4;
+   */
+  lastSequence: bigint;
 };
 
 /**
@@ -202,6 +209,13 @@ export type ImportMessagesRequest = Message<"flowmesh.api.broker.v1.ImportMessag
    * @generated from field: repeated flowmesh.api.broker.v1.ExportedMessage messages = 4;
    */
   messages: ExportedMessage[];
+
+  /**
+   * Position of the source that the stream is to reach; 0 adds the messages behind all others.
+   *
+   * @generated from field: uint64 last_sequence = 5;
+   */
+  lastSequence: bigint;
 };
 
 /**
@@ -221,7 +235,8 @@ export type ImportMessagesResponse = Message<"flowmesh.api.broker.v1.ImportMessa
   stored: number;
 
   /**
-   * Position at the source of the last message that was imported; 0 without one.
+   * Position at the source of the last message that was imported, or the one that was reached; 0
+   * without one.
    *
    * @generated from field: uint64 sequence = 2;
    */
@@ -287,7 +302,8 @@ export const RemoveMessagesResponseSchema: GenMessage<RemoveMessagesResponse> = 
  * The messages of a project that moves to another cell.
  *
  * The queues of the source are suspended, its messages are exported page by page and imported at
- * the target, and removed at the source when the target serves the project.
+ * the target, and removed at the source when the target serves the project. Messages of a stream
+ * keep their positions, and are copied before that.
  *
  * @generated from service flowmesh.api.broker.v1.QueueMoveService
  */
@@ -309,7 +325,7 @@ export const QueueMoveService: GenService<{
    * are decrypted.
    *
    *   NOT_FOUND / QUEUE_NOT_FOUND
-   *   FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED
+   *   FAILED_PRECONDITION / QUEUES_NOT_SUSPENDED   unless it is a stream, which no message leaves
    *
    * @generated from rpc flowmesh.api.broker.v1.QueueMoveService.ExportMessages
    */
@@ -320,10 +336,12 @@ export const QueueMoveService: GenService<{
   },
   /**
    * Stores exported messages. Those up to the last one that was imported from the same origin are
-   * left out, so a repeat stores nothing twice.
+   * left out, so a repeat stores nothing twice. With `last_sequence`, they get the positions in the
+   * stream that they have at the source; positions without a message are used up, 500 by a call.
    *
    *   NOT_FOUND / QUEUE_NOT_FOUND
    *   INVALID_ARGUMENT / MESSAGE_INVALID
+   *   FAILED_PRECONDITION / QUEUE_DIFFERS      the stream has other messages
    *   RESOURCE_EXHAUSTED / QUEUE_FULL
    *   RESOURCE_EXHAUSTED / PAYLOAD_TOO_LARGE   more than 500 messages or 4 MiB
    *
