@@ -1,7 +1,7 @@
 """Named queries from the SQL files of a service."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from importlib.resources.abc import Traversable
 from types import SimpleNamespace
 from typing import Any
@@ -30,7 +30,7 @@ def queries_of(
     text: str, *, call: Callable[[], str] | None = None, keys: Keys | None = None
 ) -> Any:
     """Return the queries of a text as methods of an object; see `load_queries`."""
-    queries = aiosql.from_str(text, ADAPTER)
+    queries = _parsed(text)
     found = {name: getattr(queries, name) for name in queries.available_queries}
     if call is not None:
         found |= {
@@ -45,6 +45,12 @@ def queries_of(
             if not name.endswith("_cursor")
         }
     return SimpleNamespace(**found)
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """Parse a text once: several stores of a process share a folder."""
+    return aiosql.from_str(text, ADAPTER)
 
 
 def _called(query: Any, call: Callable[[], str], connection: Any, **values: object) -> Any:
