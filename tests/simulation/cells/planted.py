@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 
-from flowmesh.gateway.cells.following import FollowDirectory
 from flowmesh.gateway.cells.front import Front
 from flowmesh.suite.cells import moving
 from tests.simulation.checks.planted import replaced
@@ -29,17 +28,7 @@ def unrefused() -> AbstractContextManager[None]:
     return replaced(Front, "_check_switch", lambda before: check)
 
 
-def unread() -> AbstractContextManager[None]:
-    """A gateway serves before it has read the directory."""
-
-    async def at_start(self: FollowDirectory) -> None:
-        return None
-
-    return replaced(FollowDirectory, "at_start", lambda before: at_start)
-
-
 PLANTED: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
     "the home is switched before all gateways refuse": unconfirmed,
     "nothing is refused": unrefused,
-    "a gateway serves before it has read the directory": unread,
 }

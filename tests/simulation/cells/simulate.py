@@ -24,6 +24,10 @@ PROJECTS = ("shop", "bank")
 REFUSED_S_MAX = 3.0
 DISTURBED_S_MAX = 15.0
 SETTLED_WITHIN_S = 400.0
+LATE_S = (0.5, 2.5, 4.0)
+LATE_S_MAX = max(LATE_S)
+"""Seconds by which a change of the directory may be late at a gateway."""
+
 LOOK_EVERY_S = 0.2
 STORMY = Rates(
     lost=0.01, unanswered=0.02, late=0.01, slow=0.1, broken_stream=0.01, lost_publish=0.05
@@ -108,10 +112,14 @@ class _Run:
         """Break what is drawn, at times that are drawn."""
         world = self.world
         rates = random.choice((CALM, STORMY))
-        world.disturb(rates, random.choice((0.5, 2.5, 4.0)))
+        world.disturb(rates, random.choice(LATE_S))
         until = world.loop.time() + DISTURBED_S_MAX
+        # A move seldom gets far among kills, and what is late matters at its switch.
+        has_kills = random.random() < 0.5
         while world.loop.time() < until and not self._moved():
             await elapsed(random.uniform(0.0, 1.5))
+            if not has_kills:
+                continue
             drawn = random.random()
             if drawn < 0.25:
                 random.choice(self.operators).kill()
@@ -152,7 +160,7 @@ class _Run:
                 world.problem("C0", f"{self.people.open} users and moves have no end")
                 return
             await elapsed(LOOK_EVERY_S)
-        await elapsed(1.0)
+        await elapsed(LATE_S_MAX + 1.0)
         self.kills += sum(each.killed for each in self.operators)
 
     def _moved(self) -> bool:
