@@ -10,12 +10,20 @@ from tools.mutants import __main__ as mutants
 from tools.mutants import console, drawing
 from tools.mutants.drawing import PACKAGES, Mutant, draw, mutants_of
 
+LONG = "pytestmark = pytest.mark.long"
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else list(path.rglob("test_*.py"))
+
 
 def test_every_package_has_sources_and_tests() -> None:
-    """A folder that was moved has no mutants."""
-    for source, tests in PACKAGES.values():
+    """A folder that was moved has no mutants, and tests that are all long kill none."""
+    for name, (source, tests) in PACKAGES.items():
         assert (ROOT / source).is_dir()
         assert [each for each in tests if not (ROOT / each).exists()] == []
+        files = [path for each in tests for path in _files(ROOT / each)]
+        assert not all(LONG in path.read_text() for path in files), f"{name} has long tests only"
 
 
 @pytest.mark.feature("S0-107")

@@ -27,7 +27,10 @@ PACKAGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "commit": ("services/flowmesh/orchestrator/commit", _ORCHESTRATOR),
     "limits": ("services/flowmesh/orchestrator/limits", _ORCHESTRATOR),
     "routing": ("services/flowmesh/broker/routing", (_UNIT + "broker",)),
-    "observe": ("services/flowmesh/observe", ("tests/features/observe/test_observe.py",)),
+    "observe": (
+        "services/flowmesh/observe",
+        (_UNIT + "observe", "tests/integration/observe"),
+    ),
     "eventstore": ("services/flowmesh/eventstore", ("tests/features/events/test_event_store.py",)),
     "access": ("libs/flowmesh/access", (_UNIT + "access", _UNIT + "identity")),
     "retries": ("libs/flowmesh/sdk/transport", (_UNIT + "sdk",)),
