@@ -89,6 +89,18 @@ def test_a_mutant_dies_by_a_test_that_notices(tmp_path: Path, tests: str, dies: 
     assert mutants.killed(mutant, [str(test)]) is dies
 
 
+def test_a_mutant_that_no_test_reaches_counts_in_a_whole_draw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of changed lines it is listed only: longer tests may reach it."""
+    drawn = draw(["routing"], 1, 1, "")
+    monkeypatch.setattr(mutants, "reaching", lambda _: {})
+    for reached_only, counted in ((True, {}), (False, {"routing": [False]})):
+        outcomes, survivors = mutants.run(drawn, 1, reached_only=reached_only)
+        assert outcomes == counted
+        assert "(no test reaches the line)" in survivors[0]
+
+
 @pytest.mark.feature("S0-06", "S0-107")
 def test_the_score_has_an_interval() -> None:
     """Wilson's, by package and of all."""

@@ -6,7 +6,8 @@
 A mutant runs in a copy of its package, against the tests that reach its line. `--changed` draws
 from the lines that differ from a commit. Prints the score with its 95 % interval (Wilson) and the
 survivors, writes build/mutants.json, and exits with 1 below SCORE_LEAST or PACKAGE_SCORE_LEAST; a
-draw from changed lines may be small, and is too low when its whole interval is.
+draw from changed lines may be small, and is too low when its whole interval is. Of such a draw only
+mutants count whose line one of these tests reaches; `make coverage` counts the others.
 """
 
 import argparse
@@ -143,7 +144,9 @@ def too_low(scores: Mapping[str, Mapping[str, Any]], changed: str) -> list[str]:
     return [name for name, share in reached.items() if share < scores[name]["least"]]
 
 
-def run(mutants: Sequence[Mutant], jobs: int) -> tuple[dict[str, list[bool]], list[str]]:
+def run(
+    mutants: Sequence[Mutant], jobs: int, *, reached_only: bool
+) -> tuple[dict[str, list[bool]], list[str]]:
     """Return the outcomes by package, and the survivors."""
     outcomes: dict[str, list[bool]] = defaultdict(list)
     survivors: list[str] = []
@@ -153,7 +156,8 @@ def run(mutants: Sequence[Mutant], jobs: int) -> tuple[dict[str, list[bool]], li
         tests = [tests_of(each, reached[each.package]) for each in mutants]
         kills = pool.map(lambda mutant, its: bool(its) and killed(mutant, its), mutants, tests)
         for each, its, dies in zip(mutants, tests, kills, strict=True):
-            outcomes[each.package].append(dies)
+            if its or not reached_only:
+                outcomes[each.package].append(dies)
             if not dies:
                 no_test = "" if its else " (no test reaches the line)"
                 survivors.append(f"{each.file}:{each.line}: {each.shown()}{no_test}")
@@ -172,7 +176,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--changed", default="", metavar="BASE")
     options = parser.parse_args(arguments)
     mutants = draw(options.package, options.draw, options.seed, options.changed)
-    outcomes, survivors = run(mutants, options.jobs)
+    outcomes, survivors = run(mutants, options.jobs, reached_only=bool(options.changed))
     scores = score(outcomes)
     for name, row in scores.items():
         counts = f"{row['killed']} of {row['mutants']} killed"

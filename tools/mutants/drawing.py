@@ -19,19 +19,28 @@ from tools.breaks import ROOT
 EQUIVALENT: Final = ROOT / "tests" / "mutants.toml"
 _UNIT: Final = "tests/unit/"
 _ORCHESTRATOR: Final = (_UNIT + "orchestrator", "tests/integration/orchestrator")
+# The real code on a virtual clock, with few draws.
+_SIMULATED: Final = ("tests/simulation/test_ahead.py", "tests/simulation/test_scenarios.py")
 # The sources of each package, and the tests that are to kill its mutants.
 PACKAGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "engine": ("libs/flowmesh/engine", (_UNIT + "engine",)),
     "definitions": ("libs/flowmesh/definitions", (_UNIT + "definitions",)),
     "expressions": ("libs/flowmesh/expressions", (_UNIT + "expressions",)),
-    "commit": ("services/flowmesh/orchestrator/commit", _ORCHESTRATOR),
+    "commit": ("services/flowmesh/orchestrator/commit", (*_ORCHESTRATOR, *_SIMULATED)),
     "limits": ("services/flowmesh/orchestrator/limits", _ORCHESTRATOR),
     "routing": ("services/flowmesh/broker/routing", (_UNIT + "broker",)),
     "observe": (
         "services/flowmesh/observe",
         (_UNIT + "observe", "tests/integration/observe"),
     ),
-    "eventstore": ("services/flowmesh/eventstore", ("tests/features/events/test_event_store.py",)),
+    "eventstore": (
+        "services/flowmesh/eventstore",
+        (
+            _UNIT + "eventstore",
+            "tests/integration/eventstore",
+            "tests/features/events/test_event_store.py",
+        ),
+    ),
     "access": ("libs/flowmesh/access", (_UNIT + "access", _UNIT + "identity")),
     "retries": ("libs/flowmesh/sdk/transport", (_UNIT + "sdk",)),
 }
