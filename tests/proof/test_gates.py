@@ -194,9 +194,9 @@ def test_gate_6_closes_for_mutants_of_a_part() -> None:
 def test_gate_6_fails_for_changed_lines_only_beyond_chance() -> None:
     """Seven of ten are too few of all lines; of the few lines of a change twelve of thirty are."""
     for killed, drawn, failed in ((7, 10, []), (12, 30, ["all"])):
-        scores = mutants.score({"engine": [True] * killed + [False] * (drawn - killed)})
-        assert mutants.too_low(scores, "") == ["engine", "all"]
-        assert [each for each in mutants.too_low(scores, "main") if each == "all"] == failed
+        outcomes = {"engine": [True] * killed + [False] * (drawn - killed)}
+        assert mutants.too_low(mutants.score(outcomes), "") == ["engine", "all"]
+        assert mutants.too_low(mutants.score(outcomes, "main"), "main") == failed
 
 
 @pytest.mark.feature("S0-06", "S0-115")

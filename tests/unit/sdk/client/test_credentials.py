@@ -62,6 +62,22 @@ def test_a_malformed_address_is_refused(address: str) -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_an_endpoint_of_another_cell_is_as_safe() -> None:
+    """A call that is encrypted stays so; one that is not may become so."""
+    plain, safe = Endpoint.of("grpc://one:1"), Endpoint.of("grpcs://one:1")
+    for at, address, target, secure in (
+        (plain, "two:2", "two:2", False),
+        (plain, "grpc://two:2", "two:2", False),
+        (plain, "grpcs://two:2", "two:2", True),
+        (safe, "two:2", "two:2", True),
+        (safe, "grpcs://two:2", "two:2", True),
+    ):
+        found = at.elsewhere(address)
+        assert (found.target, found.credentials is not None) == (target, secure)
+    with pytest.raises(Invalid, match="has no TLS"):
+        safe.elsewhere("grpc://two:2")
+
+
 def test_contradicting_and_missing_tls_options_are_refused(tmp_path: Path) -> None:
     """A scheme against an option, a file that is not there, a certificate without its key."""
     for address, tls in (
