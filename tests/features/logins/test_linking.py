@@ -40,7 +40,7 @@ async def test_a_user_with_roles_in_two_companies_does_not_move(
     closed: Closed, provider: OpenIdProvider
 ) -> None:
     """The admins of one company would log in as a user of the other; the password stays."""
-    mine, theirs = await company(closed, "mine"), await company(closed, "theirs")
+    mine, theirs = await company(closed, "linking"), await company(closed, "linked")
     form = {"email": EMAIL, "role": "viewer"}
     _, invited = await closed.owner.rest("POST", f"/api/v1/companies/{mine}/invitations", form)
     form = {"email": EMAIL, "password": PASSWORD, "invitation": invited["token"]}
