@@ -182,7 +182,7 @@ class QueueStreams:
         return int((await self.info(queue))["state"]["last_seq"])
 
     async def skip(self, queue: StoredQueue) -> Stored:
-        """Use up the next position of a stream that nobody reads."""
+        """Leave a gap at the next position of a stream that has no readers yet."""
         # The server removes the message if this process dies before it does.
         stored = await self._jetstream.put(self.subject(queue, 0), b"", {TTL: "1s"})
         await self.remove(queue, stored.sequence)

@@ -169,7 +169,7 @@ def _attempted(token: str) -> Attempted | None:
 
 
 def _cause(lease: Lease | None, *, valid: bool) -> int:
-    """Return VOID for a result that another owner may know, or nobody does."""
+    """Return the event that caused an attempt; VOID for a result that is not valid here."""
     if not valid:
         return VOID
     return lease.cause if lease is not None else 0
