@@ -1,11 +1,15 @@
 """Sentences and judgements of the questions, without a suite."""
 
+import pytest
+
 from flowmesh.api.definition.v1 import plan_pb2
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.api.observe.v1 import questions_pb2 as figures
+from flowmesh.errors import Invalid
 from flowmesh.observe.questions.queue_use import published_keys
 from flowmesh.observe.questions.service_map import calls_between
 from flowmesh.observe.questions.slowness import sentence
+from flowmesh.observe.questions.sums import DAY_US, RANGE_US_MAX, Range, checked_range
 from flowmesh.observe.questions.workers import judge
 
 WORKFLOW = figures.Difference(
@@ -29,6 +33,27 @@ def part(
         before_count=5,
         after_count=5,
     )
+
+
+def test_a_range_is_within_31_days_and_ends_at_most_a_day_ahead() -> None:
+    """The bounds themselves are allowed; without bounds it is the time before now."""
+    now = 100 * DAY_US
+    assert checked_range(0, 0, now, DAY_US) == (now - DAY_US, now)
+    assert checked_range(0, 50 * DAY_US, now, DAY_US) == (49 * DAY_US, 50 * DAY_US)
+    widest = (now - 30 * DAY_US, now + DAY_US)
+    assert checked_range(*widest, now, DAY_US) == widest
+    first = (1, RANGE_US_MAX)
+    assert checked_range(*first, now, DAY_US) == first
+    for begin, end in (
+        (now - RANGE_US_MAX - 1, now),
+        (now, now),
+        (now, now + DAY_US + 1),
+        (1, RANGE_US_MAX - 1),
+    ):
+        with pytest.raises(Invalid, match="by at most 31 days"):
+            checked_range(begin, end, now, DAY_US)
+    assert Range(20, 30).before() == (10, 20)
+    assert Range(0, 2_500_000).seconds == 2.5
 
 
 def test_the_largest_change_is_the_cause() -> None:

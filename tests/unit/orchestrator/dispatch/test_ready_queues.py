@@ -66,8 +66,8 @@ def test_a_key_is_announced_once() -> None:
 def test_what_does_not_fit_is_left_to_the_rows() -> None:
     """Memory stays bounded; what had no room is asked for when its kind has left."""
     queues = ReadyQueues()
-    for _ in range(READY_MAX + 5):
-        queues.push(task("x"))
+    announced = [queues.push(task("x")) for _ in range(READY_MAX + 5)]
+    assert announced == [True] + [False] * (READY_MAX + 4)
     assert queues.count == READY_MAX
     assert queues.take_drained() == set()
     assert len(names(queues, HTTP)) == READY_MAX

@@ -42,6 +42,33 @@ async def test_retries_beyond_the_budget_of_a_workflow_are_not_made() -> None:
     ]
 
 
+class Minutes(Clock):
+    """A clock that a test sets, in seconds."""
+
+    seconds = 0.0
+
+    def monotonic_ms(self) -> float:
+        return self.seconds * 1_000
+
+
+async def test_a_budget_is_of_the_last_minute() -> None:
+    """What was spent in the half before counts; after a minute without tasks nothing does."""
+    run = Run(plan(node("pay", retry=failure_pb2.RetryPolicy(max_attempts=3)), limits=LIMITS))
+    clock, failure = Minutes(), failed("ServerError")
+    budgets, rules, of = RetryBudgets(clock), Rules(), run.state.plan
+    (begun,) = run.state.at_workers.values()
+    for _ in range(200):
+        budgets.begun(rules, of, begun.planned)
+    spent = [budgets.spent(rules, of, begun, failure) for _ in range(15)]
+    clock.seconds = 31
+    spent += [budgets.spent(rules, of, begun, failure) for _ in range(6)]
+    assert spent == [False] * 20 + [True]
+    clock.seconds = 62
+    assert [budgets.spent(rules, of, begun, failure) for _ in range(6)] == [False] * 5 + [True]
+    clock.seconds = 125
+    assert [budgets.spent(rules, of, begun, failure) for _ in range(11)] == [False] * 10 + [True]
+
+
 async def test_an_undo_is_retried_beyond_the_budget() -> None:
     """Nothing else would undo it, and no budget comes back to what has failed for good."""
     undoing = undo("pay", retry=failure_pb2.RetryPolicy(max_attempts=100))
