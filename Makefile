@@ -286,7 +286,7 @@ console-dev: $(TOOLS) ## the web page with reloads, beside a running `flowmesh d
 	@python -m tools.console node npx vite
 
 console-bench: $(TOOLS) ## print the budgets of the web page in a browser, beside what it keeps
-	@CONSOLE_GREP="budget:" CONSOLE_BENCH=1 CONSOLE_MANY=1000000 \
+	@CONSOLE_GREP="budget:" CONSOLE_BENCH=1 CONSOLE_MANY=1000000 CONSOLE_LOGS=10000000 \
 	  $(BIN)/pytest tests/console/test_scenarios.py -k budgets -q -s
 
 console-pictures: $(TOOLS) ## take the pictures of the README from a real run
@@ -318,7 +318,7 @@ bench-gate: $(TOOLS) ## measures the same and fails when a ratio to the committe
 bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; < 15 minutes
 	@$(BIN)/python -m benchmarks.scale.main \
 	  $(if $(ENDED),--ended $(ENDED)) $(if $(SLEEPING),--sleeping $(SLEEPING)) \
-	  $(if $(FOLDER),--folder $(FOLDER))
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(FOLDER),--folder $(FOLDER))
 
 bench-signals: $(TOOLS) ## W1 with kept signals, without, and while their store is away; 2 minutes
 	@$(BIN)/python -m benchmarks.scale.signals
