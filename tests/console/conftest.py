@@ -22,6 +22,7 @@ from tests.console.panels import HOSTILE
 from tests.console.records import seed_records
 from tests.console.scenarios import Outcome, Scenario, measures, results
 from tests.console.seeds import HANDLERS, Seeded, seed
+from tests.console.signals import seed_signals
 from tests.console.staff import staffed_suite
 from tests.features.closed import OWNER, PASSWORD, closed_suite
 from tests.features.plugins.market import Market
@@ -33,6 +34,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 RUN_TIMEOUT_S = 1_400.0
 # Rows of the large list; `make console-bench` asks for a million.
 MANY = int(os.environ.get("CONSOLE_MANY", "30000"))
+# Log records of a week; `make console-bench` asks for ten million.
+LOGS = int(os.environ.get("CONSOLE_LOGS", "0"))
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,8 @@ async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Seeded
         await seed(seeded)
         await seed_records(seeded)
         await seed_many(str(suite.about["postgres"]), MANY)
+        if LOGS:
+            await seed_signals(str(suite.about["postgres"]), LOGS)
         yield seeded
 
 

@@ -144,6 +144,62 @@ test("budget: the first page of a large list", async ({ page, request }) => {
   await expect(page.getByText(/executions$/).first()).toBeVisible();
 });
 
+/** The times from the beginning of the navigation to the first and to the fifth chart. */
+async function charts(page: Page, address: string): Promise<[number, number]> {
+  await page.goto(address);
+  await page.waitForFunction(() => "charts" in window);
+  return page.evaluate(() => (window as unknown as { charts: [number, number] }).charts);
+}
+
+/** A service that was not called with an error has a chart that says so. */
+const CHARTS = ["Executions by status", "Durations of executions"]
+  .concat(["Calls", "Failed calls", "p95"].map((each) => `${each} of services`))
+  .map((title) => `section[aria-label="${title}"]`);
+
+test("budget: the charts of Observe", async ({ page }) => {
+  test.setTimeout(180_000);
+  await many(page);
+  await page.addInitScript((charts) => {
+    let first = 0;
+    const look = () => {
+      const drawn = charts.filter((each) => document.querySelector(each)).length;
+      if (drawn && !first) first = performance.now();
+      if (drawn < charts.length) requestAnimationFrame(look);
+      else Object.assign(window, { charts: [first, performance.now()] });
+    };
+    requestAnimationFrame(look);
+  }, CHARTS);
+  for (const hours of BENCH ? [1, 6, 24, 168] : [6]) {
+    const times: [number, number][] = [];
+    for (let round = 0; round < FIRST_ROUNDS; round += 1) {
+      times.push(await charts(page, `/console/observe?hours=${hours}`));
+      // The lists of this round must not slow the next one.
+      await page.waitForLoadState("networkidle");
+    }
+    const middle = (place: 0 | 1) =>
+      times.map((each) => each[place]).toSorted((a, b) => a - b)[Math.floor(FIRST_ROUNDS / 2)] ?? 0;
+    budget(`Observe of ${hours} hours, first chart, median`, middle(0), 500, 1_000, "ms");
+    budget(`Observe of ${hours} hours, all charts, median`, middle(1), 1_000, 4_000, "ms");
+  }
+});
+
+test("budget: log records of Observe", async ({ request }) => {
+  const headers = { "flowmesh-namespace": "many" };
+  const filters = { newest: "", errors: "level = error AND ", text: 'text ~ "number" AND ' };
+  for (const [name, filter] of Object.entries(filters)) {
+    const query = encodeURIComponent(`${filter}time >= "-168h"`);
+    const calls: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const begun = performance.now();
+      const answer = await request.get(`/api/v1/observe/logs?filter=${query}`, { headers });
+      calls.push(performance.now() - begun);
+      expect(answer.ok()).toBe(true);
+    }
+    const longest = Math.max(...calls);
+    budget(`log records of a week, ${name}, longest call`, longest, 100, 500, "ms");
+  }
+});
+
 test("budget: page after page of a large list", async ({ page }) => {
   test.setTimeout(180_000);
   await many(page);
