@@ -6,8 +6,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
-  verify wheel bench bench-apps bench-quick bench-gate bench-scale bench-signals profile \
-  features docs docs-site release-check lock clean kubernetes test-kubernetes cluster-smoke sdks \
+  verify wheel bench bench-apps bench-quick bench-gate bench-scale bench-signals bench-cells \
+  profile features docs docs-site release-check lock clean kubernetes test-kubernetes cluster-smoke sdks \
   test-sdks packages console console-dev console-test console-bench console-pictures scan \
   mutants mutants-console coverage coverage-units coverage-sdks gates proof evaluate
 
@@ -322,6 +322,9 @@ bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; 
 
 bench-signals: $(TOOLS) ## W1 with kept signals, without, and while their store is away; 2 minutes
 	@$(BIN)/python -m benchmarks.scale.signals
+
+bench-cells: $(TOOLS) ## forwarded calls, the cost of a front, a killed cell; 2 minutes
+	@$(BIN)/python -m benchmarks.scale.cells
 
 profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.profiling.main
