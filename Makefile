@@ -7,9 +7,10 @@ SHELL := bash
 .PHONY: help setup compile pure demo dev cluster test test-long test-python test-compiled \
   simulate faults faults-steady faults-boundaries fuzz conformance test-all check format gen \
   verify wheel bench bench-apps bench-quick bench-gate bench-scale bench-signals bench-cells \
-  profile features docs docs-site release-check lock clean kubernetes test-kubernetes cluster-smoke sdks \
-  test-sdks packages console console-dev console-test console-bench console-pictures scan \
-  mutants mutants-console coverage coverage-units coverage-sdks gates proof evaluate
+  profile features docs docs-site release-check lock clean kubernetes test-kubernetes \
+  cluster-smoke sdks test-sdks packages console console-dev console-test console-bench \
+  console-pictures scan mutants mutants-console coverage coverage-units coverage-sdks gates \
+  proof evaluate
 
 # The first Python on the path that is new enough; `make setup PYTHON=...` names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
