@@ -74,6 +74,13 @@ def test_a_mutant_that_is_listed_is_not_drawn(
     assert some not in draw(["routing"], 5, 1, "")
 
 
+def test_slots_are_not_drawn() -> None:
+    """No test sees whether a class has them; what else its line says is drawn."""
+    lines = [each.shown() for each in draw(["routing"], 1_000, 1, "") if "slots" in each.shown()]
+    assert lines
+    assert not [each for each in lines if "slots=False" in each]
+
+
 @pytest.mark.feature("S0-107")
 @pytest.mark.parametrize(("tests", "dies"), [("topics", True), ("nothing", False)])
 def test_a_mutant_dies_by_a_test_that_notices(tmp_path: Path, tests: str, dies: bool) -> None:

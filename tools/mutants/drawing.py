@@ -44,6 +44,8 @@ PACKAGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "access": ("libs/flowmesh/access", (_UNIT + "access", _UNIT + "identity")),
     "retries": ("libs/flowmesh/sdk/transport", (_UNIT + "sdk",)),
 }
+# Slots save memory; a class without them has the same values.
+SLOTS: Final = re.compile(r".*slots=True.*  ->  .*slots=False.*")
 # Faults that people make; an operator that mutates annotations, such as `|`, is left out.
 OPERATORS: Final = re.compile(
     r"core/(AddNot|NumberReplacer|ReplaceAndWithOr|ReplaceOrWithAnd|ReplaceTrueWithFalse"
@@ -108,8 +110,8 @@ def changed_lines(base: str) -> dict[str, set[int]]:
 def draw(names: Sequence[str], count: int, seed: int, base: str) -> list[Mutant]:
     """Draw from each package in turn, and pass over those that have no more.
 
-    Mutants that are listed as equivalent are left out; with a base, so are lines that are the same
-    there.
+    Mutants that are listed as equivalent are left out, and those of slots; with a base, so are
+    lines that are the same there.
     """
     equivalent = {
         (row["file"], row["change"]) for row in tomllib.loads(EQUIVALENT.read_text())["equivalent"]
@@ -119,7 +121,12 @@ def draw(names: Sequence[str], count: int, seed: int, base: str) -> list[Mutant]
     def shuffled(name: str) -> Iterator[Mutant]:
         every = [m for m in mutants_of(name) if lines is None or m.line in lines.get(m.file, ())]
         random.Random(f"{seed}-{name}").shuffle(every)
-        return (each for each in every if (each.file, each.shown()) not in equivalent)
+        shown = ((each, each.shown()) for each in every)
+        return (
+            each
+            for each, change in shown
+            if not SLOTS.fullmatch(change) and (each.file, change) not in equivalent
+        )
 
     turns = itertools.zip_longest(*map(shuffled, names))
     drawn = (each for turn in turns for each in turn if each is not None)
