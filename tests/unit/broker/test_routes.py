@@ -67,3 +67,39 @@ def test_bindings_of_a_queue_are_not_those_of_an_exchange_with_its_name() -> Non
         exchange=pb.Binding(source="in", exchange="both"),
     )
     assert [each.queue for each in given.bindings_of("both")] == ["both"]
+
+
+def test_a_removal_takes_the_bindings_of_one_end() -> None:
+    """Those of and to an exchange, or those to a queue, and no others."""
+    given = routes(
+        pb.Exchange(exchange="in", type=pb.EXCHANGE_TYPE_FANOUT),
+        pb.Exchange(exchange="both", type=pb.EXCHANGE_TYPE_FANOUT),
+        both=pb.Binding(source="in"),
+        exchange=pb.Binding(source="in", exchange="both"),
+        deep=pb.Binding(source="both"),
+    )
+    twice = pb.Binding(source="in", queue="deep", key="again")
+    given.add_binding(twice)
+    assert set(given.queues("in", "", {})) == {"both", "deep"}
+    given.remove_exchange("both")
+    assert ([each.exchange for each in given.exchanges], "both" in given) == (["in"], False)
+    assert [each.queue for each in given.bindings()] == ["both", "deep"]
+    assert [each.key for each in given.bindings_of("deep")] == ["again"]
+    given.remove_queue("both")
+    assert (given.queues("in", "", {}), given.bindings_of("both")) == (["deep"], [])
+    given.remove_binding(twice)
+    assert (given.queues("in", "", {}), given.bindings_of("deep")) == ([], [])
+
+
+def test_the_order_of_arguments_makes_no_other_binding() -> None:
+    """One that is given again replaces itself, and is removed at once."""
+    names = [f"argument-{number}" for number in range(100)]
+    first, again = (pb.Binding(source="in", queue="q") for _ in range(2))
+    for name in names:
+        first.arguments[name].whole = 1
+    for name in reversed(names):
+        again.arguments[name].whole = 1
+    given = Routes([pb.Exchange(exchange="in", type=pb.EXCHANGE_TYPE_HEADERS)], [first, again])
+    assert len(given.bindings_of("q")) == 1
+    given.remove_binding(first)
+    assert given.bindings_of("q") == []
