@@ -1,8 +1,6 @@
 """Selection of the suite: flag, environment, profile, running suite, default."""
 
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from aiohttp import web
 
 from flowmesh.cli.targets import target
 from flowmesh.sdk import Client, Tls
-from flowmesh.sdk.transport.environment import located, running_suite
 from tests.unit.cli.conftest import Run
 from tests.unit.sdk.stand_ins import StandIn
 
@@ -55,33 +52,14 @@ async def test_a_suite_of_a_parent_folder_is_found(
         assert client.address == server.address
 
 
-def test_the_file_of_an_ended_process_is_ignored(folder: Path) -> None:
-    """So is an invalid file."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    file = runs_at(folder, "127.0.0.1:1", process.pid)
-    assert running_suite(folder) is None
-    file.write_bytes(b'{"pid": 0, "grpc": "127.0.0.1:1"}')
-    assert running_suite(folder) is None
-    file.write_bytes(b"{")
-    assert running_suite(folder) is None
-
-
-def test_a_file_leads_no_credential_away(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names an authority for this machine only, and no address with a scheme."""
+def test_the_command_trusts_the_authority_of_a_running_suite(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for another address."""
     for name in ("ADDRESS", "CA", "CLIENT_CERT", "CLIENT_KEY", "PROFILE"):
         monkeypatch.delenv(f"FLOWMESH_{name}", raising=False)
     file = runs_at(folder, "", os.getpid())
-    for address, expected in (
-        ("127.0.0.1:1", ("127.0.0.1:1", "/ca.pem")),
-        ("example.com:1", ("example.com:1", "")),
-        ("grpcs://example.com:1", None),
-    ):
-        file.write_bytes(orjson.dumps({"pid": os.getpid(), "grpc": address, "ca": "/ca.pem"}))
-        found = running_suite(folder)
-        assert (found and (found.address, found.ca)) == expected
     file.write_bytes(orjson.dumps({"pid": os.getpid(), "grpc": "127.0.0.1:1", "ca": "/ca.pem"}))
-    assert located("", None) == ("127.0.0.1:1", Tls("/ca.pem"))
     assert target(address="", namespace="", profile="").tls == Tls("/ca.pem")
     assert target(address="127.0.0.1:2", namespace="", profile="").tls is None
 

@@ -68,6 +68,7 @@ class Executions(rpc.ExecutionServiceServicer):
         self.by_request_id: dict[str, str] = {}
         self.starts: list[pb.StartExecutionRequest] = []
         self.lists: list[pb.ListExecutionsRequest] = []
+        self.warnings: list[str] = []
         self.commands: list[Any] = []
         # Raised one by one by the next calls.
         self.errors: list[FlowmeshError] = []
@@ -161,7 +162,9 @@ class Executions(rpc.ExecutionServiceServicer):
         ]
         end = start + request.page_size
         return pb.ListExecutionsResponse(
-            executions=wanted[start:end], next_page_token=str(end) if end < len(wanted) else ""
+            executions=wanted[start:end],
+            next_page_token=str(end) if end < len(wanted) else "",
+            warnings=self.warnings,
         )
 
     async def CancelExecution(self, request: Any, context: Any) -> Any:

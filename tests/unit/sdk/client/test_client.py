@@ -127,6 +127,18 @@ async def test_lists_are_filtered_by_status(client: Client, server: StandIn) -> 
         await anext(client.list_executions(statuses=["wrong"]))
 
 
+async def test_names_that_no_execution_has_are_reported(
+    client: Client, server: StandIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To the caller, or else in the log."""
+    server.executions.warnings = ["no execution has `colour`"]
+    found: list[str] = []
+    assert not [each async for each in client.executions.list(on_warning=found.append)]
+    assert (found, caplog.messages) == (server.executions.warnings, [])
+    assert not [each async for each in client.executions.list()]
+    assert caplog.messages == found
+
+
 async def test_commands_carry_reason_and_request_id(client: Client, server: StandIn) -> None:
     """Signal, cancel and terminate reach the service with what was given."""
     server.executions.put(execution())

@@ -169,6 +169,17 @@ def token_of(number: int, life_s: int = 600) -> str:
     return f"e30.{base64.urlsafe_b64encode(orjson.dumps(claims)).decode().rstrip('=')}.sig"
 
 
+@pytest.mark.parametrize("number", [1, 10, 100, 1_000])
+def test_a_token_is_renewed_before_it_expires(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute before, or half of a short life; a token that tells no life at once."""
+    monkeypatch.setattr(time, "time", lambda: 5_000.0)
+    for life_s, left_s in ((600, 60), (120, 60), (100, 50), (0, 0)):
+        tokens = Tokens.received(token_of(number, life_s), "refresh")
+        assert tokens.renew_at == 5_000.0 + life_s - left_s
+    for text in ("opaque", "a.b.c", "a.e30.c"):
+        assert Tokens.received(text, "refresh").renew_at == 5_000.0
+
+
 def _server(servicer: Server) -> grpc.aio.Server:
     handlers: Any = Handlers(Metrics())
     auth_rpc.add_AuthServiceServicer_to_server(servicer, handlers)

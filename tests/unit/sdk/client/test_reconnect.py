@@ -1,6 +1,7 @@
 """A broken stream fails after a minute without a server, not after two breaks."""
 
 import grpc
+import pytest
 
 from flowmesh.errors import Misdirected
 from flowmesh.rpc.status import DETAILS_KEY, status_of
@@ -9,6 +10,9 @@ from flowmesh.sdk.transport.reconnect import Reconnect
 from flowmesh.sdk.values import limits
 
 BROKEN = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+REFUSED = grpc.aio.AioRpcError(
+    grpc.StatusCode.PERMISSION_DENIED, grpc.aio.Metadata(), grpc.aio.Metadata()
+)
 
 
 class Clock:
@@ -21,14 +25,18 @@ class Clock:
         return self.now_s
 
 
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowmesh.sdk.transport.reconnect.stream_retry_s", lambda _away_s: 0.0)
+
+
 async def _lasts(reconnect: Reconnect, clock: Clock, seconds: float) -> None:
     """A stream on which nothing comes, and which breaks after so long."""
     await reconnect.opening()
     clock.now_s += seconds
     await reconnect.broken(BROKEN)
     reconnect.ended()
-    if reconnect._down_since is None:
-        reconnect._down_since = clock.now_s
+    await reconnect.pause()
 
 
 async def test_a_server_that_stays_away_is_given_up() -> None:
@@ -37,7 +45,23 @@ async def test_a_server_that_stays_away_is_given_up() -> None:
     reconnect = Reconnect(Caller("127.0.0.1:1"), clock)
     while not reconnect.hopeless:
         await _lasts(reconnect, clock, 5.0)
-    assert clock.now_s > limits.RECONNECT_BUDGET_S
+    assert limits.RECONNECT_BUDGET_S < reconnect.down_s <= limits.RECONNECT_BUDGET_S + 5.0
+    assert clock.now_s == reconnect.down_s + 5.0
+
+
+async def test_a_stream_on_which_something_comes_works_again() -> None:
+    """What was before it is forgotten: the time without a server, and its error."""
+    clock = Clock()
+    reconnect = Reconnect(Caller("127.0.0.1:1"), clock)
+    assert (reconnect.error().reason, reconnect.down_s) == ("SERVICE_UNAVAILABLE", 0.0)
+    await _lasts(reconnect, clock, 5.0)
+    await reconnect.broken(REFUSED)
+    clock.now_s += 1.0
+    assert (reconnect.refused, reconnect.hopeless, reconnect.down_s) == (True, True, 1.0)
+    assert reconnect.error().message == "the call failed"
+    reconnect.connected()
+    assert (reconnect.refused, reconnect.hopeless, reconnect.down_s) == (False, False, 0.0)
+    assert "closed the stream" in reconnect.error().message
 
 
 async def test_a_silent_stream_that_lasted_was_open() -> None:
