@@ -3,10 +3,15 @@
 import pytest
 
 from flowmesh.access.encryption import MARK, DataKey, DataKeys, history_place
-from flowmesh.errors import WrongState
+from flowmesh.errors import Unavailable, WrongState
 
 KEY, OTHER = bytes(32), bytes(range(32))
 PLACE = history_place("exec-1")
+# As releases have stored them with the key KEY.
+STORED = bytes.fromhex(
+    "00666d733100000001000161f7126451afe35d5fc55aa9973d3cf95592eeabf0168324d7645f82e5c69742fffe4d"
+)
+HASHED = "\uf8ffhashed:7e009852eecd18cf24ef89d708a8313c5bbbd67b34a5c41917d4024fe9f0adb8"
 
 
 def keys(*more: DataKey) -> DataKeys:
@@ -57,8 +62,39 @@ def test_destroyed_keys_neither_open_nor_let_anything_stay_plain() -> None:
     sealed = ring.seal("a", b"secret", PLACE)
     assert ring.replace((DataKey("a", 1, b""),)) == {"a"}
     assert ring.replace((DataKey("a", 1, b""),)) == frozenset()
-    for value in (sealed, ring.seal("a", b"late", PLACE)):
+    late = ring.seal("a", b"late", PLACE)
+    for known, value in ((ring, sealed), (ring, late), (keys(), late)):
         with pytest.raises(WrongState):
-            ring.open(value, PLACE)
+            known.open(value, PLACE)
     with pytest.raises(WrongState):
         ring.require("a")
+
+
+def test_what_releases_have_stored_is_opened_and_found() -> None:
+    """The forms of sealed values and of hashed texts stay as they are."""
+    assert keys().open(STORED, PLACE) == b"secret"
+    assert keys().hashed("a", "ada") == HASHED
+    assert keys(DataKey("a", 2, OTHER)).hashed("a", "ada") == HASHED
+
+
+def test_texts_are_sealed_whole() -> None:
+    """A plain one cannot look like a sealed one."""
+    sealed = keys().seal_text("a", "secret", PLACE)
+    assert keys().open_text(sealed, PLACE) == "secret"
+    forged = keys().seal_text("c", sealed, PLACE)
+    assert keys().open_text(forged, PLACE) == forged != sealed
+
+
+def test_encrypted_namespaces_wait_while_their_keys_are_locked() -> None:
+    """Others go on; callers are told when to ask again."""
+    ring = keys()
+    ring.lock("the wrapping key is away")
+    with pytest.raises(Unavailable, match="the wrapping key is away") as refused:
+        ring.require("a")
+    assert (refused.value.reason, refused.value.retry_after_ms) == (
+        "WRAPPING_KEY_UNAVAILABLE",
+        5_000,
+    )
+    ring.require("c")
+    ring.lock("")
+    ring.require("a")

@@ -9,6 +9,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from flowmesh.access import PERMISSIONS, Principal, Role, Rule, RuleMissing, rule_of, rule_of_method
 from flowmesh.access.principal import EVERY_BIT
+from flowmesh.access.roles import REVEAL_NAME
 from flowmesh.api.common.v1 import access_pb2
 from flowmesh.api.definition.v1 import definition_service_pb2
 from flowmesh.api.execution.v1 import execution_service_pb2, limits_service_pb2
@@ -174,6 +175,26 @@ def test_an_admin_acts_for_others() -> None:
     silent = execution_service_pb2.StartExecutionRequest(namespace="a")
     start.attribute(principal(Role.ADMIN, "a"), silent)
     assert silent.actor == "ada@example.com"
+
+
+def test_sensitive_values_are_shown_with_the_permission_for_all_places() -> None:
+    """Of the named namespace, or of each one of a caller that names none."""
+    lists = rule("/flowmesh.api.execution.v1.ExecutionService/GetExecution")
+
+    def shown(caller: Principal, namespace: str) -> bool:
+        request = execution_service_pb2.GetExecutionRequest(namespace=namespace)
+        return lists.reveals(caller, request)
+
+    mixed = {"a": PERMISSIONS[Role.ADMIN], "b": PERMISSIONS[Role.EDITOR]}
+    caller = Principal("usr_1", "user", "ada", namespaces=mixed)
+    assert [shown(caller, each) for each in ("a", "b", "c", "")] == [True, False, False, False]
+    assert not lists.reveals(caller, None)
+    assert lists.reveals(principal(Role.ADMIN, "a", "b"), None)
+    assert not lists.reveals(principal(Role.ADMIN), None)
+    key = Principal("key_1", "key", "ci", namespaces=mixed, permissions=(REVEAL_NAME,))
+    everywhere = Principal("usr_1", "user", "ada", everywhere=PERMISSIONS[Role.ADMIN])
+    assert shown(key, "b")
+    assert shown(everywhere, "b")
 
 
 def test_methods_of_services_are_closed_to_users() -> None:
