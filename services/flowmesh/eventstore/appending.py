@@ -56,7 +56,8 @@ class Appender:
         self._clock = clock
         self._new_id = new_id
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()
-        self._partition = 0
+        # The partitions that exist for certain; a moved project may skip some.
+        self._partitions = {0}
 
     async def append(
         self, namespace: str, request: pb.AppendEventsRequest
@@ -99,13 +100,13 @@ class Appender:
         async with self._store.appending(namespace) as appending:
             known = await appending.known(streams, ids)
             decided = decide(requests, known, appending.head)
-            number = (appending.head + len(decided.events)) // limits.PARTITION_EVENTS
+            partitions = {each.position // limits.PARTITION_EVENTS for each in decided.events}
             if decided.events:
-                if number > self._partition:
+                for number in sorted(partitions - self._partitions):
                     await appending.add_partition(number)
                 await appending.store(decided, self._clock.now_us())
                 failpoint("eventstore.stored")
-        self._partition = max(self._partition, number)
+        self._partitions |= partitions
         for pending, outcome in zip(batch, decided.outcomes, strict=True):
             pending.outcome = outcome
             if pending in lane.waiting:
@@ -114,6 +115,7 @@ class Appender:
             failpoint("eventstore.committed")
             await self._announcements.announce(namespace, decided.events[-1].position)
             first, last = decided.events[0].position, decided.events[-1].position
+            number = last // limits.PARTITION_EVENTS
             if first <= number * limits.PARTITION_EVENTS + ANALYZED_AT <= last:
                 await self._store.analyze(number)
 

@@ -1,23 +1,13 @@
 """Streams of events on a real database: transactions that append, and positions of a namespace."""
 
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from flowmesh.api.eventstore.v1 import event_store_service_pb2 as pb
 from flowmesh.api.eventstore.v1 import stored_event_pb2
 from flowmesh.errors import WrongState
 from flowmesh.eventstore.decisions import decide
-from flowmesh.eventstore.store import MIGRATIONS, SCHEMA, StreamStore
-from flowmesh.storage import open_database
-
-
-@pytest.fixture
-async def pool(migrated: str) -> AsyncIterator[Any]:
-    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as opened:
-        yield opened
+from flowmesh.eventstore.store import StreamStore
 
 
 def request(stream: str, *types: str, version: int) -> pb.AppendEventsRequest:
