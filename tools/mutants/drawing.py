@@ -35,11 +35,7 @@ PACKAGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     ),
     "eventstore": (
         "services/flowmesh/eventstore",
-        (
-            _UNIT + "eventstore",
-            "tests/integration/eventstore",
-            "tests/features/events/test_event_store.py",
-        ),
+        (_UNIT + "eventstore", "tests/integration/eventstore"),
     ),
     "access": ("libs/flowmesh/access", (_UNIT + "access", _UNIT + "identity")),
     "retries": ("libs/flowmesh/sdk/transport", (_UNIT + "sdk",)),
