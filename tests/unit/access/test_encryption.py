@@ -61,8 +61,8 @@ def test_destroyed_keys_neither_open_nor_let_anything_stay_plain() -> None:
     ring = keys()
     sealed = ring.seal("a", b"secret", PLACE)
     assert ring.replace((DataKey("a", 1, b""),)) == {"a"}
-    assert ring.replace((DataKey("a", 1, b""),)) == frozenset()
     late = ring.seal("a", b"late", PLACE)
+    assert ring.replace((DataKey("a", 1, b""),)) == frozenset()
     for known, value in ((ring, sealed), (ring, late), (keys(), late)):
         with pytest.raises(WrongState):
             known.open(value, PLACE)
