@@ -1,6 +1,6 @@
 """Saved dashboards on a real database."""
 
-from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -8,14 +8,11 @@ from flowmesh.api.observe.v1 import dashboard_service_pb2 as pb
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.observe.dashboard_store import DashboardStore
 from flowmesh.observe.limits import DASHBOARDS_MAX
-from flowmesh.observe.store import MIGRATIONS, SCHEMA
-from flowmesh.storage import open_database
 
 
 @pytest.fixture
-async def store(migrated: str) -> AsyncIterator[DashboardStore]:
-    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
-        yield DashboardStore(pool)
+def store(pool: Any) -> DashboardStore:
+    return DashboardStore(pool)
 
 
 async def test_a_full_namespace(store: DashboardStore) -> None:

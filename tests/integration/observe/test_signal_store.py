@@ -1,7 +1,6 @@
 """Kept signals on a real database: partitions, sums by the hour, retention."""
 
 import time
-from collections.abc import AsyncIterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,19 +9,12 @@ import pytest
 
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.observe.filters import Where
-from flowmesh.observe.store import MIGRATIONS, SCHEMA, Retention, SignalStore, day_of
-from flowmesh.storage import open_database
+from flowmesh.observe.store import Retention, SignalStore, day_of
 
 DAY = date(2026, 11, 29)
 NOON_US = 1_795_953_600_000_000
 MINUTE_US = 60_000_000
 KEEP = Retention(days=15, months=1_000, logs_days=7, bytes_max=1 << 40)
-
-
-@pytest.fixture
-async def pool(migrated: str) -> AsyncIterator[Any]:
-    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as opened:
-        yield opened
 
 
 async def partitions(pool: Any) -> set[str]:
@@ -78,10 +70,12 @@ async def test_gauges_of_several_instances(pool: Any, metric: str, expected: flo
 
 
 async def test_days_beyond_retention_are_dropped(pool: Any) -> None:
-    """Logs go before metrics, and days ahead are there."""
+    """Logs go before metrics, and yesterday and two days ahead are there."""
     store = SignalStore(pool)
     await store.keep(KEEP, DAY)
-    assert f"logs_{DAY + timedelta(days=2):%Y%m%d}" in await partitions(pool)
+    days = [DAY + timedelta(days=number) for number in range(-1, 3)]
+    made = {f"{table}_{day:%Y%m%d}" for table in ("points", "logs", "calls") for day in days}
+    assert await partitions(pool) == made
     await store.keep(KEEP, DAY + timedelta(days=8))
     left = await partitions(pool)
     assert f"logs_{DAY:%Y%m%d}" not in left

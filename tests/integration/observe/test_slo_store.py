@@ -1,6 +1,5 @@
 """Stored objectives on a real database."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -9,16 +8,13 @@ from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import NotFound, WrongState
 from flowmesh.observe.limits import OBJECTIVES_MAX
 from flowmesh.observe.objective_store import STATE_US, ObjectiveStore
-from flowmesh.observe.store import MIGRATIONS, SCHEMA
-from flowmesh.storage import open_database
 
 NOON_US = 1_795_953_600_000_000
 
 
 @pytest.fixture
-async def store(migrated: str) -> AsyncIterator[Any]:
-    async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:
-        yield ObjectiveStore(pool)
+def store(pool: Any) -> ObjectiveStore:
+    return ObjectiveStore(pool)
 
 
 def objective(workflow: str, target: float = 99) -> pb.Slo:

@@ -3,9 +3,11 @@
 import structlog
 from structlog.testing import capture_logs
 
-from flowmesh.observe.keeping import QUIET_US, Keeping
+from flowmesh.observe.keeping import Keeping
 
 BEGIN_US = 1_700_000_000_000_000
+# Without a refusal for so long the store takes signals again.
+QUIET_US = 20_000_000
 
 
 def test_refusals_are_two_lines_of_the_log() -> None:
@@ -26,3 +28,14 @@ def test_refusals_are_two_lines_of_the_log() -> None:
     assert [each["event"] for each in lines] == ["signals_not_kept", "signals_kept_again"]
     assert lines[0]["problem"] == "OSError: full"
     assert lines[1]["after_s"] == 3 * (QUIET_US - 1) // 1_000_000
+
+
+def test_the_end_of_refusals_tells_their_seconds() -> None:
+    """Also after days in which the store was sent nothing."""
+    now = [BEGIN_US]
+    with capture_logs() as lines:
+        keeping = Keeping(now_us=lambda: now[0], log=structlog.get_logger())
+        keeping.refused(OSError("full"))
+        now[0] += 20 * 86_400_000_000
+        keeping.stored()
+    assert lines[1]["after_s"] == 20 * 86_400

@@ -151,3 +151,59 @@ def test_the_caller_of_a_call_encloses_it() -> None:
     }
     assert found["", "DefinitionService"].mean_ms == 200
     assert found["", "DefinitionService"].p95_ms == 300
+
+
+def test_a_change_of_a_tenth_is_none() -> None:
+    """Nor is one of a millisecond; a larger one makes a workflow slower."""
+    for before_ms, after_ms, slower in (
+        (100.0, 110.0, False),
+        (100.0, 111.0, True),
+        (5.0, 6.0, False),
+        (5.0, 6.5, True),
+        (9.0, 8.0, False),
+    ):
+        whole = figures.Difference(
+            name="orders", before_ms=before_ms, after_ms=after_ms, before_count=1, after_count=1
+        )
+        assert sentence(whole, []).startswith("orders takes") is slower, (before_ms, after_ms)
+
+
+def test_a_worker_that_is_slower_than_its_peers() -> None:
+    """Three times slower, and by 50 ms."""
+    kinds = dict.fromkeys(("peer", "slow"), frozenset({"pay"}))
+    for usual_ms, mean_ms, problem in (
+        (100, 250, False),
+        (100, 301, True),
+        (10, 59, False),
+        (10, 61, True),
+    ):
+        workers = [worker("peer", 10, 0, usual_ms), worker("slow", 10, 0, mean_ms)]
+        judge(workers, kinds)
+        assert bool(workers[1].problem) is problem, (usual_ms, mean_ms)
+
+
+def test_clocks_of_callers_differ_by_2_ms_at_most() -> None:
+    """A caller may end so much before its call, and begin so much after it."""
+
+    def caller_of(end_us: int, begin_us: int) -> str:
+        other = pb.CallRecord(
+            service="gateway",
+            at_us=end_us,
+            duration_ms=(end_us - begin_us) / 1_000,
+            trace_id="t",
+            code="OK",
+        )
+        call = pb.CallRecord(
+            service="DefinitionService", at_us=990_000, duration_ms=90, trace_id="t", code="OK"
+        )
+        found = {each.service: each.caller for each in calls_between([other, call])}
+        return found["DefinitionService"]
+
+    # The call begins at 900 ms and ends at 990 ms.
+    for end_us, begin_us, caller in (
+        (988_000, 800_000, "gateway"),
+        (987_000, 800_000, ""),
+        (1_200_000, 902_000, "gateway"),
+        (1_200_000, 903_000, ""),
+    ):
+        assert caller_of(end_us, begin_us) == caller, (end_us, begin_us)

@@ -8,7 +8,7 @@ from flowmesh.api.definition.v1 import definition_service_pb2 as definition_pb
 from flowmesh.api.execution.v1 import search_service_pb2 as search_pb
 from flowmesh.api.observe.v1 import observe_service_pb2 as pb
 from flowmesh.errors import Invalid
-from flowmesh.observe.limits import ALERT_BURN_RATE_MAX, WINDOW_S_MAX
+from flowmesh.observe.limits import ALERT_BURN_RATE_MAX
 from flowmesh.observe.slos import Slos
 
 
@@ -54,9 +54,10 @@ async def test_a_budget_burns_by_the_share_of_failures() -> None:
     [
         ({"target": 0.0}, "target"),
         ({"target": 100.0}, "target"),
-        ({"target": 99.0, "window_s": 60}, "window_s"),
-        ({"target": 99.0, "window_s": WINDOW_S_MAX + 1}, "window_s"),
+        ({"target": 99.0, "window_s": 3_599}, "window_s"),
+        ({"target": 99.0, "window_s": 366 * 86_400 + 1}, "window_s"),
         ({"target": 99.0, "slower_than_ms": -1.0}, "slower_than_ms"),
+        ({"target": 99.0, "slower_than_ms": 366 * 86_400_000 + 1}, "slower_than_ms"),
     ],
 )
 async def test_wrong_objectives(fields: dict[str, Any], field: str) -> None:
@@ -72,8 +73,18 @@ async def test_burn_rates_of_alerts() -> None:
         request = pb.SetSloRequest(workflow_id="w", target=99, alert_burn_rate=rate)
         found = await slos().computed("n", await slos().checked("n", request))
         assert found.burning is burning
+    for rate in (0.5, ALERT_BURN_RATE_MAX):
+        right = pb.SetSloRequest(workflow_id="w", target=99, alert_burn_rate=rate)
+        assert (await slos().checked("n", right)).alert_burn_rate == rate
     for rate in (-1, ALERT_BURN_RATE_MAX + 1):
         wrong = pb.SetSloRequest(workflow_id="w", target=99, alert_burn_rate=rate)
         with pytest.raises(Invalid) as refused:
             await slos().checked("n", wrong)
         assert refused.value.violations[0].field == "alert_burn_rate"
+
+
+async def test_the_window_of_an_objective_is_an_hour_to_a_year() -> None:
+    """By default 30 days; the longest is that of a leap year."""
+    for window_s, used_s in ((0, 30 * 86_400), (3_600, 3_600), (366 * 86_400, 366 * 86_400)):
+        request = pb.GetSloRequest(workflow_id="w", target=99, window_s=window_s)
+        assert (await slos().checked("n", request)).window_s == used_s
