@@ -215,3 +215,27 @@ def test_the_critical_path_goes_first() -> None:
     assert [one.id for one in begun] == ["short", "optional", "long"]
     swapped = [begun[1], begun[0], begun[2]]
     assert [one.id for one in urgent_first(swapped)] == ["long", "short", "optional"]
+
+
+def test_a_namespace_that_comes_back_is_behind_the_others() -> None:
+    """It had its turn when its last task left."""
+    one, two = (("a", "default", "http", ""), ("b", "default", "http", ""))
+    queues = ReadyQueues()
+    queues.push(task("a1", key=one))
+    for name in ("b1", "b2"):
+        queues.push(task(name, key=two))
+    first = queues.pop([one, two])
+    assert first is not None
+    queues.push(task("a2", key=one))
+    assert [first.node_id, *names(queues, one, two)] == ["a1", "b1", "a2", "b2"]
+
+
+def test_the_oldest_task_is_the_first_one_of_its_queue() -> None:
+    """Of all namespaces, kinds and fairness keys."""
+    queues = ReadyQueues()
+    assert queues.oldest_ms() is None
+    for number, (key, since_ms) in enumerate(((HTTP, 30.0), (HTTP, 40.0), (OTHER, 35.0))):
+        queues.push(ReadyTask("exec-1", str(number), 1, 0, key, NORMAL, since_ms=since_ms))
+    assert queues.oldest_ms() == 30
+    queues.pop([HTTP])
+    assert queues.oldest_ms() == 35

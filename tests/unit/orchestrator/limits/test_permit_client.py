@@ -267,3 +267,20 @@ async def test_what_is_given_under_limits_of_before_is_void() -> None:
         grant.limits_versions[:] = [version]
         side.permits.granted(grant)
         assert [each.ask.token for each in side.permits.report().held] == held
+
+
+async def test_a_permit_that_becomes_free_is_granted_to_the_peer_that_waits() -> None:
+    """By a message of its own, once."""
+    home, ours, theirs = Side(home="here"), token(), token(2)
+    home.epochs |= dict.fromkeys(range(64), 1)
+    home.permits.recovered(range(64))
+    assert home.permits.take(task_of(ours), ours, (ONE,), wants)
+    request = pb.AskPermitsRequest(namespace="default", address="peer", order=1)
+    request.asks.add(token=theirs, partition=ELSEWHERE, epoch=1)
+    request.asks[0].needs.add(rule=ONE.rule, counter=ONE.counter, concurrency=1)
+    assert home.permits.grantor.requested(request) == []
+    home.permits.release(ours)
+    await done("it is granted", lambda: "GrantPermits" in home.peer.calls, within_s=PATIENCE_S)
+    await done("nothing is sent", lambda: not home.busy, within_s=PATIENCE_S)
+    (grant,) = (each for name, each in home.peer.heard if name == "GrantPermits")
+    assert (grant.namespace, list(grant.tokens), grant.address) == ("default", [theirs], "me")

@@ -85,6 +85,22 @@ def test_rows_that_were_read_during_a_commit_change_nothing_for_a_sole_owner() -
     assert begin(counters) is None
 
 
+def test_rows_are_passed_over_ten_times_in_a_row() -> None:
+    """An owner that commits without a pause takes every eleventh count."""
+    counters, clock = counting(Quota(running_executions=100))
+    use = counters.limit({"n": Quota(running_executions=100)})["n"]
+
+    def passed_over() -> int:
+        """Return the number of counts until one is taken, while starts are committed."""
+        count, use.running = 0, 50
+        while use.running == 50:
+            use.counted(NONE, use.changes - 1, 1.0, clock.now_us())
+            count += use.running == 50
+        return count
+
+    assert [passed_over() for _ in range(3)] == [10, 10, 10]
+
+
 def test_starts_per_second_refill_with_the_time() -> None:
     """A pause saves no more than one second; the refusal has the time to wait."""
     counters, clock = counting(Quota(starts_per_second=4))
