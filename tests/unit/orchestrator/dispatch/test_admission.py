@@ -7,6 +7,7 @@ import pytest
 
 from flowmesh.api.common.v1 import payload_pb2
 from flowmesh.engine import Start, TaskEnded
+from flowmesh.orchestrator.commit.admission import Admission
 from flowmesh.orchestrator.commit.inbox import Inbox
 from flowmesh.orchestrator.model.commands import PendingCommand
 
@@ -120,3 +121,32 @@ def test_a_pause_refuses_no_request(stalled_us: int) -> None:
     model = Model(seed=1)
     for _ in range(10):
         assert model.offer(0.5 * PEAK_PER_S, 4, stalled_us).refused == 0
+
+
+def test_load_is_shed_until_a_second_without_a_refusal() -> None:
+    """At least for one; 80 starts may always wait, and as many as are begun in 28 ms."""
+    made = Admission()
+    made.observe(501, 0, 40_000, 1)
+    assert made.admits(10_000)
+    made.observe(500, 0, 40_001, 2)
+    assert made.admits(10_000)
+    made.observe(501, 0, 40_001, 3)
+    for second in (1, 2, 3):
+        made.observe(0, 0, 0, second * SECOND_US)
+        assert made.admits(79)
+        assert not made.admits(80)
+    made.observe(0, 10_000, 0, 4 * SECOND_US)
+    assert made.admits(279)
+    made.observe(0, 0, 0, 5 * SECOND_US)
+    assert made.admits(10_000)
+
+
+def test_starts_that_are_late_for_a_quarter_of_a_second_are_a_crowd() -> None:
+    """If more than 200 of them wait; one batch in time ends it."""
+    for waiting, crowded in ((200, False), (201, True)):
+        made = Admission()
+        made.observe(waiting, 0, 40_000, 100)
+        made.observe(waiting, 0, 40_001, 250_100)
+        assert made.admits(10_000)
+        made.observe(waiting, 0, 40_001, 250_101)
+        assert made.admits(10_000) is not crowded

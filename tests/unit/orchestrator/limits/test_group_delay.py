@@ -76,6 +76,12 @@ async def test_a_slow_machine_waits_for_more_as_well(process: Process) -> None:
     assert len(process.inbox) == 100 + 3 * STEPS_MAX
 
 
+async def test_two_commands_a_commit_are_enough(process: Process) -> None:
+    """In every window anew."""
+    process.per_ms = 2
+    assert await process.commits(taking_ms=1) == STEPS_MAX
+
+
 async def test_nothing_is_waited_for_when_nothing_comes(process: Process) -> None:
     """One step shows it."""
     await process.commits(taking_ms=1)

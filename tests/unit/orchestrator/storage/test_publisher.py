@@ -1,7 +1,12 @@
 """A commit's events as messages: whole, in order, none too large."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+
 from flowmesh.api.history.v1 import history_event_pb2, history_service_pb2
-from flowmesh.orchestrator.commit.publisher import PART_BYTES_MAX, message_parts
+from flowmesh.orchestrator.commit.publisher import PART_BYTES_MAX, Publisher, message_parts
 
 
 def row(name: str, *sizes: int) -> history_service_pb2.EventRow:
@@ -54,3 +59,18 @@ def test_a_large_row_is_split_between_its_events() -> None:
         for one in part.rows:
             events = history_event_pb2.HistoryEvents.FromString(one.events).events
             assert one.first_sequence == events[0].sequence
+
+
+def test_a_new_incarnation_has_no_queued_events() -> None:
+    """Those of its predecessor are in the outbox; a queue beyond its bound is read from there."""
+    bus: Any = SimpleNamespace(on_reconnect=lambda _: None)
+    outbox: Any = SimpleNamespace()
+    made = Publisher(bus=bus, outbox=outbox, prefix="t", log=structlog.get_logger())
+    batch = history_service_pb2.EventBatch(incarnation=1, position=1)
+    for number in range(1_000):
+        assert made.queued_bytes == number * batch.ByteSize()
+        made.offer(batch)
+    made.offer(batch)
+    assert made.queued_bytes == batch.ByteSize()
+    made.begin(2, 0)
+    assert made.queued_bytes == 0
