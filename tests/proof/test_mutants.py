@@ -81,6 +81,15 @@ def test_slots_are_not_drawn() -> None:
     assert not [each for each in lines if "slots=False" in each]
 
 
+def test_only_what_compiles_is_drawn() -> None:
+    """Otherwise each test that loads the module would kill it."""
+    product = "core/ReplaceBinaryOperator_Mul_FloorDiv"
+    every = [each for each in mutants_of("routing") if each.operator == product]
+    assert [each for each in every if not each.compiles()]
+    drawn = draw(["routing"], 1_000, 1, "")
+    assert all(each.compiles() for each in drawn if each.operator == product)
+
+
 @pytest.mark.feature("S0-107")
 @pytest.mark.parametrize(("tests", "dies"), [("topics", True), ("nothing", False)])
 def test_a_mutant_dies_by_a_test_that_notices(tmp_path: Path, tests: str, dies: bool) -> None:

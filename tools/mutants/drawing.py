@@ -1,11 +1,13 @@
 """The mutants of a package, by the operators of cosmic-ray, and draws of them."""
 
+import ast
 import itertools
 import random
 import re
 import subprocess
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +75,13 @@ class Mutant:
         pairs = ((a.strip(), b.strip()) for a, b in zip(old, new, strict=False) if a != b)
         return "  ->  ".join(next(pairs, ("", "")))
 
+    def compiles(self) -> bool:
+        """Return False for a change of what only looks like a product, as in `def f(*, a)`."""
+        with suppress(SyntaxError):
+            ast.parse(self.source())
+            return True
+        return False
+
 
 def mutants_of(package: str) -> Iterator[Mutant]:
     """Yield every mutant of a package."""
@@ -106,8 +115,8 @@ def changed_lines(base: str) -> dict[str, set[int]]:
 def draw(names: Sequence[str], count: int, seed: int, base: str) -> list[Mutant]:
     """Draw from each package in turn, and pass over those that have no more.
 
-    Mutants that are listed as equivalent are left out, and those of slots; with a base, so are
-    lines that are the same there.
+    Mutants that are listed as equivalent are left out, and those of slots and of what does not
+    compile; with a base, so are lines that are the same there.
     """
     equivalent = {
         (row["file"], row["change"]) for row in tomllib.loads(EQUIVALENT.read_text())["equivalent"]
@@ -121,7 +130,9 @@ def draw(names: Sequence[str], count: int, seed: int, base: str) -> list[Mutant]
         return (
             each
             for each, change in shown
-            if not SLOTS.fullmatch(change) and (each.file, change) not in equivalent
+            if not SLOTS.fullmatch(change)
+            and (each.file, change) not in equivalent
+            and each.compiles()
         )
 
     turns = itertools.zip_longest(*map(shuffled, names))
