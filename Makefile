@@ -324,7 +324,7 @@ bench-scale: $(TOOLS) ## an empty suite beside one with many stored executions; 
 bench-signals: $(TOOLS) ## W1 with kept signals, without, and while their store is away; 2 minutes
 	@$(BIN)/python -m benchmarks.scale.signals
 
-bench-cells: $(TOOLS) ## forwarded calls, the cost of a front, a killed cell; 2 minutes
+bench-cells: $(TOOLS) ## forwarded calls, the cost of a front, a killed cell; 1 minute
 	@$(BIN)/python -m benchmarks.scale.cells
 
 profile: $(TOOLS) $(PEERS)/.python ## where each microsecond goes; writes docs/performance.md
