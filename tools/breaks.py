@@ -59,7 +59,7 @@ def known() -> dict[str, Break]:
 
 
 class Marked:
-    """Leaves the tests of one feature in a run of pytest: the long ones if it has no others."""
+    """Leaves the tests of one feature in a run of pytest, the long ones last."""
 
     def __init__(self, feature: str) -> None:
         self._feature = feature
@@ -73,8 +73,7 @@ class Marked:
             if any(self._feature in mark.args for mark in each.iter_markers("feature"))
             or self._feature in _tags(each)
         ]
-        quick = [each for each in chosen if each.get_closest_marker("long") is None]
-        items[:] = quick or chosen
+        items[:] = sorted(chosen, key=lambda each: each.get_closest_marker("long") is not None)
 
 
 def _tags(item: pytest.Item) -> list[str]:
