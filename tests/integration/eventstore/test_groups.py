@@ -1,4 +1,4 @@
-"""Deliveries of a group: attempts, leases, parked events, and where it goes on."""
+"""Groups of the event store: attempts, leases, parked events, and positions."""
 
 import pytest
 

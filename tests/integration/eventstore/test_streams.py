@@ -118,7 +118,7 @@ async def test_streams_are_listed_by_pages(parts: Parts) -> None:
 
 
 async def test_a_subscriber_gets_stored_events_then_those_that_are_appended(parts: Parts) -> None:
-    """It is told once that it has caught up, and waits for an announcement."""
+    """One message says that it has caught up; then it waits for an announcement."""
     await parts.append("a-1", "Made")
     frames: AsyncIterator[pb.SubscribeEventsResponse]
     for live, first in ((False, ["Made"]), (True, [])):

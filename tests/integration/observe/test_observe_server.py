@@ -39,7 +39,7 @@ def slos() -> Slos:
 
 @pytest.fixture
 def asked() -> Asked:
-    """What the server asked the questions and the requests, which answer nothing."""
+    """Stand-ins that record the calls of the server and return empty responses."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""Why a workflow is slow, from the answers of other services and kept metrics."""
+"""The explanation of a slow workflow, from other services and kept metrics."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -86,7 +86,7 @@ def test_texts_are_sealed_whole() -> None:
 
 
 def test_encrypted_namespaces_wait_while_their_keys_are_locked() -> None:
-    """Others go on; callers are told when to ask again."""
+    """Other namespaces work; the error has the delay of the retry."""
     ring = keys()
     ring.lock("the wrapping key is away")
     with pytest.raises(Unavailable, match="the wrapping key is away") as refused:

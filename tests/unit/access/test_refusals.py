@@ -31,7 +31,7 @@ def test_a_reveal_says_who_saw_what_and_when() -> None:
 
 
 def test_nothing_is_revealed_that_cannot_be_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the audit log did not take waits again, in its order."""
+    """Entries that the audit log refused stay queued in their order."""
     monkeypatch.setattr(refusals, "REVEALS_MAX", 2)
     kept = Refusals(Metrics())
     assert [revealed(kept, each) for each in ("1", "2", "3")] == [True, True, False]

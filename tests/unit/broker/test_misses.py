@@ -16,7 +16,7 @@ def test_the_newest_keys_of_an_exchange_are_kept() -> None:
 
 
 def test_the_exchange_with_the_oldest_miss_is_forgotten() -> None:
-    """When there are more than a thousand."""
+    """The table of misses has at most a thousand exchanges."""
     misses = Misses()
     for number in range(EXCHANGES_MAX):
         misses.add("a", str(number), "key")

@@ -44,7 +44,7 @@ def test_versions_and_positions_go_on_within_a_batch() -> None:
 
 
 def test_an_append_that_is_stored_has_its_former_answer() -> None:
-    """Whatever it expects now; some of its events, or in another order, are a conflict."""
+    """Its expected version does not matter; a part of its events, or another order, conflicts."""
     repeated, again = decide(
         [request("a-1", "y", "z", version=1), request("b-1", "x")], stored(), 9
     ).outcomes
