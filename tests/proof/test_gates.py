@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,13 @@ def test_gate_7_closes_for_an_open_finding() -> None:
     ]
 
 
+def measured(at: str, **systems: int) -> dict[str, Any]:
+    """Return a report of benchmarks of one workload."""
+    metric = {"workload": "W1", "metric": "workflows_per_s"}
+    results = [{"system": name, **metric, "value": value} for name, value in systems.items()]
+    return {"at": at, "commit": "0" * 40, "results": results}
+
+
 SCORE = {"mutants": 400, "killed": 340, "score": 0.85, "interval": [0.81, 0.88], "least": 0.8}
 WHOLE = proofs.Evidence(
     tests=PASSED,
@@ -224,13 +232,8 @@ WHOLE = proofs.Evidence(
     sdks={"go": 0.612},
     mutants={"seed": 1, "scores": {"all": SCORE}, "survivors": []},
     scans={"code": {"examined": 9, "findings": [], "accepted": [], "unchecked": ["npm: away"]}},
-    benchmarks={
-        "at": "2026-11-25",
-        "commit": "0" * 40,
-        "results": [
-            {"system": "flowmesh", "workload": "W1", "metric": "workflows_per_s", "value": 1}
-        ],
-    },
+    benchmarks=measured("2026-11-25", flowmesh=300, roofline=400),
+    benchmarks_before=measured("2026-11-20", flowmesh=260, roofline=400),
     drills={"at": "2026-11-20", "commit": "0", "failed_tests": 0, "rows": [
         {"fault": "F1", "what": "kill", "n": 9, "failures": 0}
     ]},
@@ -249,10 +252,26 @@ def test_a_proof_has_every_figure() -> None:
         "| go | 61.2% |",
         "81.0% to 88.0%",
         "Not checked: npm: away",
+        "| W1 | workflows_per_s | 300 (75%) | 260 (65%) |",
         "F1",
         "- npm is",
     ):
         assert each in text
+
+
+@pytest.mark.feature("S0-121")
+def test_benchmarks_of_a_release_are_read_from_its_commit(tmp_path: Path) -> None:
+    """None for a release that has no benchmarks, and for no release."""
+    file = tmp_path / proofs.BENCHMARKS.relative_to(proofs.ROOT)
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(measured("2026-11-20", flowmesh=260)))
+    person = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    for command_line in (["init"], ["add", "."], [*person, "commit", "-m", "benchmarks"]):
+        subprocess.run(("git", *command_line), cwd=tmp_path, check=True, capture_output=True)
+    file.unlink()
+    assert proofs.benchmarks_of("HEAD", tmp_path) == measured("2026-11-20", flowmesh=260)
+    assert proofs.benchmarks_of("v9", tmp_path) is None
+    assert proofs.benchmarks_of("", tmp_path) is None
 
 
 @pytest.mark.feature("S0-116", "S0-121")

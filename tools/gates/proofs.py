@@ -46,6 +46,7 @@ class Evidence:
     mutants: Any
     scans: Any
     benchmarks: Any
+    benchmarks_before: Any
     drills: Any
     review: Any
 
@@ -53,6 +54,7 @@ class Evidence:
 def gathered(version: str) -> Evidence:
     """Read the reports of this checkout."""
     reviews = tomllib.loads(REVIEWS.read_text()) if REVIEWS.is_file() else {}
+    review = reviews.get(version, {})
     runs = DRILLS.read_text().splitlines() if DRILLS.is_file() else []
     return Evidence(
         tests=artefacts.pyramid(),
@@ -61,9 +63,17 @@ def gathered(version: str) -> Evidence:
         mutants=artefacts.read(artefacts.MUTANTS),
         scans=artefacts.read(artefacts.SCANS),
         benchmarks=json.loads(BENCHMARKS.read_text()) if BENCHMARKS.is_file() else None,
+        benchmarks_before=benchmarks_of(review.get("before", "")),
         drills=json.loads(runs[-1]) if runs else None,
-        review=reviews.get(version),
+        review=review,
     )
+
+
+def benchmarks_of(release: str, root: Path = ROOT) -> Any:
+    """Return the benchmarks that the commit or tag of a release keeps, None if it has none."""
+    show = ("git", "show", f"{release}:{BENCHMARKS.relative_to(ROOT)}")
+    done = subprocess.run(show, cwd=root, capture_output=True, text=True, check=False)
+    return json.loads(done.stdout) if release and not done.returncode else None
 
 
 def page(version: str, commit: str, evidence: Evidence) -> str:
@@ -131,13 +141,32 @@ def _scans(evidence: Evidence) -> Iterator[str]:
 
 def _benchmarks(evidence: Evidence) -> Iterator[str]:
     report = _needed(evidence.benchmarks, f"{BENCHMARKS.name}: run `make bench`")
-    yield f"Measured at {report['at']}, commit `{report['commit'][:12]}`."
+    before = _needed(
+        evidence.benchmarks_before, "the review names no `before`, a release with benchmarks"
+    )
+    for name, each in (("Measured", report), ("The release before", before)):
+        yield f"{name} at {each['at']}, commit `{each['commit'][:12]}`."
+    yield "A share is that of the same work by bare servers, on the machine of that day."
     yield ""
-    yield "| workload | metric | value |"
-    yield "|---|---|---|"
-    for row in report["results"]:
-        if row["system"] == "flowmesh" and row["metric"] in BENCHMARKED:
-            yield f"| {row['workload']} | {row['metric']} | {row['value']:,} |"
+    yield "| workload | metric | value | release before |"
+    yield "|---|---|---|---|"
+    old = _values(before)
+    for (workload, metric), value in _values(report).items():
+        yield f"| {workload} | {metric} | {value} | {old.get((workload, metric), 'not measured')} |"
+
+
+def _values(report: Any) -> dict[tuple[str, str], str]:
+    """Return the figures of the suite by workload and metric, with the share of the ceiling."""
+    values = {
+        (row["system"], row["workload"], row["metric"]): row["value"] for row in report["results"]
+    }
+    shown = {}
+    for (system, workload, metric), value in values.items():
+        if system == "flowmesh" and metric in BENCHMARKED:
+            ceiling = values.get(("roofline", workload, metric))
+            share = f" ({value / ceiling:.0%})" if ceiling else ""
+            shown[workload, metric] = f"{value:,}{share}"
+    return shown
 
 
 def _drills(evidence: Evidence) -> Iterator[str]:
