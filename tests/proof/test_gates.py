@@ -262,7 +262,7 @@ def test_a_proof_has_every_figure() -> None:
 @pytest.mark.feature("S0-121")
 def test_benchmarks_of_a_release_are_read_from_its_commit(tmp_path: Path) -> None:
     """None for a release that has no benchmarks, and for no release."""
-    file = tmp_path / proofs.BENCHMARKS.relative_to(proofs.ROOT)
+    file = tmp_path / proofs.BENCHMARKS.relative_to(sources.ROOT)
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps(measured("2026-11-20", flowmesh=260)))
     person = ("-c", "user.name=A", "-c", "user.email=a@example.org")
