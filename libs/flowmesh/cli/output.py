@@ -352,10 +352,15 @@ def age(at: datetime | None) -> str:
     """`3m ago`, or `in 3m` for a future time; with `-o wide` the time itself."""
     if at is None or wide():
         return moment(at)
-    seconds = (datetime.now(UTC) - at).total_seconds()
+    seconds = (now() - at).total_seconds()
     size, unit = next((each for each in _AGES if abs(seconds) >= each[0]), _AGES[-1])
     number = int(abs(seconds) // size)
     return f"{number}{unit} ago" if seconds >= 0 else f"in {number}{unit}"
+
+
+def now() -> datetime:
+    """Return the time that ages are relative to."""
+    return datetime.now(UTC)
 
 
 def iso(at: datetime | None) -> str | None:

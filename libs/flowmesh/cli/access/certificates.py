@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -159,7 +159,7 @@ def _document(place: Path, found: "Certificate") -> dict[str, Any]:
 
 
 def _state(found: "Certificate") -> str:
-    now = datetime.now(UTC)
+    now = output.now()
     if now >= found.expires:
         return "expired"
     return "due" if found.is_due(now) else "valid"

@@ -1,7 +1,7 @@
 """`keys`: API keys of programs and workers."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -49,7 +49,7 @@ async def create_key(
         days: Days until the key expires; 0 is never.
     """
     async with connected(common) as client:
-        expires = datetime.now(UTC) + timedelta(days=days) if days else None
+        expires = output.now() + timedelta(days=days) if days else None
         request = pb.CreateApiKeyRequest(
             project_id=(await Tenants(client).project(project)).id,
             name=name,

@@ -1,7 +1,7 @@
 """`start`, `cancel`, `pause`, `resume`, `terminate`, `signal`; executions of `get` and `list`."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
@@ -169,7 +169,7 @@ def show(common: Common, execution: "Execution", *, brief: bool = False) -> int:
         for name, value in execution.variables.items():
             output.line(f"  variable {name} = {output.compact(value)}")
     if not brief or not completed:
-        now = datetime.now(UTC)
+        now = output.now()
         nodes, omitted = shown_nodes(execution.nodes)
         for node in nodes:
             output.line(f"  {node_line(node, now)}")

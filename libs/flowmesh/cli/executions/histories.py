@@ -1,7 +1,7 @@
 """`history` and `trace`: the events of an execution, and the durations of its tasks."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -65,7 +65,7 @@ async def trace(
         if common.structured:
             print_report(report)
             return
-        for line in trace_lines(report, await client.get_execution(execution), datetime.now(UTC)):
+        for line in trace_lines(report, await client.get_execution(execution), output.now()):
             output.line(line)
         if report.omitted:
             counts = ", ".join(f"{count:,} {status}" for status, count in report.counts.items())

@@ -297,7 +297,7 @@ def _values(name: str) -> Iterator[Any]:
 
 def _utc(at: datetime | None) -> datetime:
     if at is None:
-        return datetime.now(UTC)
+        return output.now()
     return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 

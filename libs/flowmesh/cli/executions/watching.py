@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flowmesh.cli import exit_codes, output
@@ -69,7 +69,7 @@ async def _live(client: "Client", board: Board) -> None:
     from rich.live import Live
 
     with Live(
-        draw(board, _now()), auto_refresh=False, vertical_overflow="crop", transient=False
+        draw(board, output.now()), auto_refresh=False, vertical_overflow="crop", transient=False
     ) as live:
         ticking = asyncio.create_task(_tick(live, board))
         try:
@@ -79,13 +79,13 @@ async def _live(client: "Client", board: Board) -> None:
             ticking.cancel()
             await asyncio.gather(ticking, return_exceptions=True)
         live.vertical_overflow = "visible"
-        live.update(draw(board, _now()), refresh=True)
+        live.update(draw(board, output.now()), refresh=True)
 
 
 async def _tick(live: "Live", board: Board) -> None:
     """Redraw at a fixed rate, independent of the number of events."""
     while True:
-        live.update(draw(board, _now()), refresh=True)
+        live.update(draw(board, output.now()), refresh=True)
         await asyncio.sleep(1 / REFRESH_PER_SECOND)
 
 
@@ -137,7 +137,3 @@ def row_line(row: Row, now: datetime) -> str:
     if row.error:
         parts.append(row.error)
     return "  ".join(parts)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

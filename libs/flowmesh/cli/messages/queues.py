@@ -373,12 +373,10 @@ def _in_json(value: Any) -> Any:
 
 def _line(state: "QueueState") -> str:
     parts = [counted(state.depth, "message")]
-    counts = (
-        (state.in_flight, "in flight"),
-        (state.consumers, "consumers"),
-        (state.dead_letters, "dead letters"),
-    )
-    parts += [f"{count:,} {word}" for count, word in counts if count]
+    if state.in_flight:
+        parts.append(f"{state.in_flight:,} in flight")
+    counts = ((state.consumers, "consumer"), (state.dead_letters, "dead letter"))
+    parts += [counted(count, noun) for count, noun in counts if count]
     return f"{state.name}  {', '.join(parts)}"
 
 

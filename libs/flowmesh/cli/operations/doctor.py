@@ -9,7 +9,7 @@ import socket
 import sys
 import urllib.parse
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -279,7 +279,7 @@ async def suite(common: Common) -> list[Finding]:
     ]
     beats = [i.heartbeat_at for i in instances if i.status == "HEALTHY" and i.heartbeat_at]
     if beats:
-        found.append(clock(max(beats), datetime.now(UTC)))
+        found.append(clock(max(beats), output.now()))
     return found
 
 
