@@ -64,13 +64,10 @@ class Leader(Loop):
             self._took()
             return
         spec = lease.spec or LeaseSpec()
-        if spec.holderIdentity == self._identity:
-            if self._held_until - self._monotonic_s() > LEASE_S - LEASE_RENEW_S / 2:
-                return
-        elif spec.holderIdentity and not self._expired(spec):
+        mine = spec.holderIdentity == self._identity
+        if spec.holderIdentity and not mine and not self._expired(spec):
             self.leading.clear()
             return
-        mine = spec.holderIdentity == self._identity
         transitions = (spec.leaseTransitions or 0) + (not mine)
         lease.spec = self._spec(now, transitions=transitions)
         # The resource version in the object makes this a compare-and-set.

@@ -119,14 +119,6 @@ class Suite:
         )
         return (await self._definitions.ValidateWorkflow(request)).problems
 
-    async def has_task(self, namespace: str, name: str) -> bool:
-        """Return whether the suite knows a task."""
-        try:
-            await self._definitions.GetTask(pb.GetTaskRequest(namespace=namespace, name=name))
-        except NotFound:
-            return False
-        return True
-
 
 def _refused(error: FlowmeshError) -> Outcome:
     lines = [
