@@ -49,6 +49,8 @@ class ApiServer:
         self.requests: list[str] = []
         # Answers in place of the true ones, by requests or their first words; None is no JSON.
         self.failures: dict[str, Refused | None] = {}
+        # Who applied each object first.
+        self._managers: dict[Place, str] = {}
         self._version = 0
         self._watches: list[tuple[str, asyncio.Queue[bytes | None]]] = []
 
@@ -56,6 +58,7 @@ class ApiServer:
         """Store an object as if someone had applied it; return what is stored."""
         metadata = found["metadata"]
         place = (plural, metadata.get("namespace", ""), metadata["name"])
+        self._managers.setdefault(place, "chart")
         return self._store(place, found)
 
     def get(self, plural: str, name: str, namespace: str = "shop") -> Object | None:
@@ -99,6 +102,8 @@ class ApiServer:
             "creationTimestamp": old.get("creationTimestamp") or _now(),
         }
         _encode(stored)
+        if place[0] == "services":
+            stored.setdefault("spec", {}).setdefault("clusterIP", "10.0.0.1")
         if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
             self.objects.pop(place, None)
             self._tell(place[0], "DELETED", stored)
@@ -119,7 +124,7 @@ class ApiServer:
     async def serving(self) -> AsyncIterator[None]:
         app = web.Application(client_max_size=8 << 20)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await runner.setup()
         await web.TCPSite(runner, HOST, int(self.url.rpartition(":")[2])).start()
         try:
@@ -160,7 +165,7 @@ class ApiServer:
             if before is None and (subresource or not applied):
                 raise Refused(404, f'{plural} "{name}" not found', reason="NotFound")
             _check_version(before, patch)
-            wanted = _merged(before or {"metadata": {"name": name}}, patch, applied=applied)
+            wanted = self._patched(place, patch, request.query.get("fieldManager", ""), applied)
             if request.query.get("dryRun"):
                 return wanted
             if subresource:
@@ -177,6 +182,16 @@ class ApiServer:
             self._store(place, {**before, "metadata": metadata})
             return {"kind": "Status", "status": "Success"}
         return before
+
+    def _patched(self, place: Place, patch: Object, manager: str, applied: bool) -> Object:
+        """Return an object after a patch; a manager that applies its own again replaces it."""
+        before = self.objects.get(place) or {"metadata": {"name": place[2]}}
+        if not applied or self._managers.get(place, manager) != manager:
+            return _merged(before, patch, applied=applied)
+        self._managers[place] = manager
+        metadata = {**before["metadata"], **patch.get("metadata", {})}
+        status = {"status": before["status"]} if "status" in before else {}
+        return {**status, **patch, "metadata": metadata}
 
     def _list(self, plural: str, namespace: str, query: Mapping[str, str]) -> Object:
         """Return a page; a page of a test has two objects."""
@@ -289,7 +304,9 @@ def _merged(before: Object, patch: Object, *, applied: bool) -> Object:
 
 
 def _are_named(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(e, dict) and "name" in e for e in value)
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(each, dict) and "name" in each for each in value)
 
 
 def _check_version(before: Object | None, wanted: Object) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from flowmesh.certificates.authority import Authority, Request
 from flowmesh.operator.limits import AUTHORITY_DAYS, BUNDLE_SETTLES_S, CERTIFICATE_DAYS
@@ -51,16 +51,23 @@ def days_left(content: Content, now: datetime) -> float:
 
 
 def _is_whole(content: Content) -> bool:
-    """Return whether nothing of the Secret was emptied or spoiled."""
+    """Return whether nothing of the Secret was emptied, spoiled or exchanged alone."""
     if not all(content.get(name) for name in (BUNDLE, AUTHORITY_KEY, CERTIFICATE, KEY, SINCE)):
         return False
     try:
-        Authority.of_pem(content[BUNDLE], content[AUTHORITY_KEY])
-        x509.load_pem_x509_certificate(content[CERTIFICATE])
+        authority = Authority.of_pem(content[BUNDLE], content[AUTHORITY_KEY])
         datetime.fromisoformat(content[SINCE].decode())
+        return _fits(authority.pem, content[AUTHORITY_KEY]) and _fits(
+            content[CERTIFICATE], content[KEY]
+        )
     except (ValueError, TypeError, IndexError, AssertionError):
         return False
-    return True
+
+
+def _fits(certificate: bytes, key: bytes) -> bool:
+    """Return whether a private key is that of a certificate."""
+    public = load_pem_private_key(key, password=None).public_key()
+    return x509.load_pem_x509_certificate(certificate).public_key() == public
 
 
 def _new_authority(content: Content, now: datetime) -> Content:

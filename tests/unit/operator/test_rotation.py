@@ -77,10 +77,40 @@ def test_a_new_authority_joins_before_it_signs(made: rotation.Content) -> None:
     assert left is not None
 
 
-@pytest.mark.parametrize("name", [rotation.BUNDLE, rotation.AUTHORITY_KEY, rotation.KEY])
-def test_an_emptied_secret_is_made_again(made: rotation.Content, name: str) -> None:
+@pytest.mark.parametrize("value", [b"", b"spoiled"])
+@pytest.mark.parametrize(
+    "name", [rotation.BUNDLE, rotation.AUTHORITY_KEY, rotation.CERTIFICATE, rotation.KEY]
+)
+def test_an_emptied_or_spoiled_secret_is_made_again(
+    made: rotation.Content, name: str, value: bytes
+) -> None:
     """Whole, since nothing of the rest can be trusted to fit."""
-    after = renewed({**made, name: b""}, timedelta())
+    after = renewed({**made, name: value}, timedelta())
     assert after is not None
     assert trusts(after, after[rotation.CERTIFICATE])
     assert after[rotation.BUNDLE] != made[rotation.BUNDLE]
+
+
+@pytest.mark.parametrize("name", [rotation.BUNDLE, rotation.AUTHORITY_KEY, rotation.KEY])
+def test_a_secret_whose_key_is_not_that_of_its_certificate_is_made_again(
+    made: rotation.Content, name: str
+) -> None:
+    """What is signed by such a pair, or shown with it, is trusted by no API server."""
+    other = renewed({}, timedelta()) or {}
+    after = renewed({**made, name: other[name]}, timedelta())
+    assert after is not None
+    assert trusts(after, after[rotation.CERTIFICATE])
+    assert renewed(after, timedelta(days=1)) is None
+
+
+def test_an_authority_that_has_ended_leaves_the_bundle(made: rotation.Content) -> None:
+    """Once the newest one has signed."""
+    aged = timedelta(days=AUTHORITY_DAYS * 2 / 3 + 1)
+    joined = renewed(made, aged) or {}
+    signed = renewed(joined, aged + SETTLED) or {}
+    ended = timedelta(days=AUTHORITY_DAYS + 1)
+    leaf = renewed(signed, ended) or {}
+    left = renewed(leaf, ended)
+    assert left is not None
+    assert authorities(left) == authorities(signed)[:1]
+    assert trusts(left, left[rotation.CERTIFICATE])
