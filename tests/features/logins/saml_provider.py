@@ -176,7 +176,9 @@ def request_of(location: str) -> tuple[etree._Element, str]:
 
 def _evil(provider: SamlProvider, request: etree._Element) -> etree._Element:
     """Return an unsigned assertion of another user with more rights."""
-    made = SamlProvider(user="evil", signs_assertion=False).assertion(request)
+    evil = copy.copy(provider)
+    evil.user, evil.signs_assertion = "evil", False
+    made = evil.assertion(request)
     made.set("ID", "_evil")
     return made
 
