@@ -15,7 +15,6 @@ from flowmesh.errors import NotFound, WrongState
 from flowmesh.testing.logical import logical_postgres
 from flowmesh.testing.suite import Suite
 
-pytestmark = pytest.mark.long
 ALL = frozenset({"insert", "update", "delete"})
 
 
@@ -97,6 +96,7 @@ async def test_a_reading_that_ends_early_is_advanced_over_whole_transactions(
     assert [each.row.after for each in rest] == [("2", "b"), ("3", "c")]
 
 
+@pytest.mark.long
 async def test_an_advance_misses_no_commit_that_happens_meanwhile(
     address: str, rows: Any, reads: Reads
 ) -> None:
@@ -129,6 +129,7 @@ async def test_an_advance_misses_no_commit_that_happens_meanwhile(
     assert sorted(seen) == list(range(160))
 
 
+@pytest.mark.long
 async def test_a_row_above_the_limit_is_named_and_not_read(rows: Any, reads: Reads) -> None:
     """The changes around it are."""
     table = reads.source.table
@@ -138,6 +139,7 @@ async def test_a_row_above_the_limit_is_named_and_not_read(rows: Any, reads: Rea
     assert (large.row.after, small.row.after) == (None, ("2", "b"))
 
 
+@pytest.mark.long
 async def test_a_slot_that_is_read_elsewhere_is_refused(
     address: str, rows: Any, reads: Reads
 ) -> None:
@@ -205,6 +207,7 @@ async def test_what_cannot_be_read_is_refused_with_the_cause(address: str, rows:
         await connection.close()
 
 
+@pytest.mark.long
 async def test_a_limit_of_the_log_loses_the_slot(tmp_path: Path) -> None:
     """The state says so, and a reading is refused as SLOT_LOST."""
     settings = {"max_slot_wal_keep_size": "16MB", "max_wal_size": "32MB", "min_wal_size": "32MB"}

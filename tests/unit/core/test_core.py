@@ -1,11 +1,15 @@
 """The choice of the core: a compiled core is used only while it is fresh."""
 
+import importlib
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,3 +114,91 @@ def test_an_installed_compiled_core_runs(tmp_path: Path) -> None:
     code, ran, said = installed.start()
     assert (code, ran) == (0, "pure Python source")
     assert "install the wheel for this platform" in said
+
+
+class Compiled:
+    """A loader of its own in this process, with a compiled core of one module in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        spec = importlib.util.spec_from_file_location("core_of_a_test", core.__file__)
+        assert spec is not None
+        assert spec.loader is not None
+        made: Any = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(made)
+        self.core = made
+        self.core.FOLDER, self.core.MANIFEST = folder, folder / "manifest.json"
+        self.folder = folder
+        (folder / "example_of_a_core.py").write_text("WHAT = 'made'")
+
+    def write(self, digest: str) -> None:
+        manifest = {
+            "digest": digest,
+            "packages": ["core"],
+            "modules": {"example_of_a_core": "example_of_a_core.py"},
+        }
+        (self.folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Compiled]:
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    yield Compiled(tmp_path)
+    sys.modules.pop("example_of_a_core", None)
+
+
+def test_a_core_of_this_process_is_found_by_name(
+    compiled: Compiled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen once; other modules come from where they came from."""
+    monkeypatch.setenv("FLOWMESH_CORE", "")
+    compiled.core.install()
+    assert compiled.core.kind() == "pure Python"
+    compiled.write(compiled.core.digest(["core"]))
+    compiled.core.install()
+    assert compiled.core.kind() == "pure Python"
+    compiled.core.install.cache_clear()
+    compiled.core.install()
+    assert compiled.core.kind() == "compiled"
+    assert importlib.import_module("example_of_a_core").WHAT == "made"
+    assert importlib.util.find_spec("example_of_no_core") is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "digest", "problem", "code"),
+    [
+        ("", "older", "older than its sources", None),
+        ("compiled", "older", "older than its sources", 1),
+        ("compiled", None, "there is no compiled core", 1),
+        ("complied", None, "must be pure or compiled, not 'complied'", 1),
+        ("pure", "older", "", None),
+    ],
+)
+def test_a_core_that_cannot_be_used_is_reported(
+    compiled: Compiled,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wanted: str,
+    digest: str | None,
+    problem: str,
+    code: int | None,
+) -> None:
+    """The process ends if it was requested."""
+    monkeypatch.setenv("FLOWMESH_CORE", wanted)
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    if digest is not None:
+        compiled.write(digest)
+    compiled.core.install()
+    said = capsys.readouterr().err
+    assert problem in said
+    assert bool(said) == bool(problem)
+    assert ended == ([] if code is None else [code])
+    assert compiled.core.kind() == "pure Python"
+
+
+def test_the_digest_is_of_all_sources_of_a_package() -> None:
+    """The packages of a namespace are in several folders; a missing one has no sources."""
+    assert core.folder_of("core") == core.HOME
+    assert core.folder_of("suite").parts[-3:] == ("services", "flowmesh", "suite")
+    assert core.digest(["core"]) == core.digest(["core", "no_such_package"])
+    assert core.digest(["core"]) != core.digest(["core", "extras"])
