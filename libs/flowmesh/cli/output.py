@@ -252,7 +252,7 @@ def _cell(name: str) -> Callable[[Any], str]:
 
     def cell(each: Any) -> str:
         value = getattr(each, own)
-        if own.endswith("_at_us"):
+        if own == "at_us" or own.endswith("_at_us"):
             value = datetime.fromtimestamp(value / 1_000_000, UTC) if value else None
         if value is None or isinstance(value, datetime):
             return age(value)
@@ -271,7 +271,7 @@ def columns(
     """Write aligned columns; values are never truncated, because scripts read them too.
 
     The columns in `only_wide` are written with `-o wide` only. On a terminal, the text `none`
-    replaces a table without rows.
+    replaces a table without rows. A header without names is not written.
     """
     table = [header, *([visible(cell) for cell in row] for row in rows)]
     if none and len(table) == 1 and sys.stdout.isatty():
@@ -281,7 +281,7 @@ def columns(
         shown = [index for index, name in enumerate(header) if name not in only_wide]
         table = [[row[index] for index in shown] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for row in table:
+    for row in table if any(header) else table[1:]:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         line("  ".join(cells).rstrip())
 

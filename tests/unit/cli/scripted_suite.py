@@ -4,6 +4,7 @@ import base64
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from flowmesh.errors import REASONS, FlowmeshError, Unimplemented
 from flowmesh.rpc.status import DETAILS_KEY, status_of
 
 THREADS = 8
+RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LARGE = (
     FieldDescriptor.TYPE_INT64,
     FieldDescriptor.TYPE_UINT64,
@@ -34,10 +36,12 @@ class ScriptedSuite(grpc.GenericRpcHandler):
     """Answers by method name: a message as JSON, `{"error": REASON, "message": …}`, or a list.
 
     A list is the whole of a stream, or the answers of successive calls, the last one repeated.
-    Bytes are text. A payload is the JSON of its value, as `{"data": "[1]"}`.
+    Bytes are text, and random request ids are left out. A payload is the JSON of its value, as
+    `{"data": "[1]"}`.
     """
 
     def __init__(self) -> None:
+        self.address = ""
         self.answers: Mapping[str, Any] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
@@ -87,7 +91,10 @@ class ScriptedSuite(grpc.GenericRpcHandler):
                 self._keep(method, each)
 
     def _keep(self, method: MethodDescriptor, request: Message) -> None:
-        self.calls.append((method.name, as_json(request)))
+        sent = as_json(request)
+        if RANDOM_ID.fullmatch(sent.get("requestId", "")):
+            del sent["requestId"]
+        self.calls.append((method.name, sent))
 
     def _given(self, method: MethodDescriptor, context: Any) -> Any:
         if method.name not in self.answers:
@@ -95,14 +102,15 @@ class ScriptedSuite(grpc.GenericRpcHandler):
         return self.answers[method.name]
 
     @contextmanager
-    def serving(self) -> Iterator[str]:
-        """Serve inside the block, and yield the address."""
+    def serving(self) -> Iterator["ScriptedSuite"]:
+        """Serve inside the block at `address`."""
         with ThreadPoolExecutor(THREADS) as threads:
             server = grpc.server(threads, handlers=[self])
             port = server.add_insecure_port("127.0.0.1:0")
+            self.address = f"127.0.0.1:{port}"
             server.start()
             try:
-                yield f"127.0.0.1:{port}"
+                yield self
             finally:
                 server.stop(grace=None).wait()
 

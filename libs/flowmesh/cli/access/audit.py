@@ -1,6 +1,5 @@
 """`audit`: the log of changes and refusals, its check and its export."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from flowmesh.api.identity.v1 import audit_service_pb2 as pb
 from flowmesh.api.identity.v1.audit_service_pb2_grpc import AuditServiceStub
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
-from flowmesh.cli.access.levels import Tenants
+from flowmesh.cli.access.levels import Tenants, pages
 from flowmesh.cli.arguments import CompanyOption, ListLimit
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.contract.nouns import counted
@@ -56,7 +55,8 @@ async def search(
             until_us=_us(until),
             page_size=min(limit or PAGE, PAGE),
         )
-        found = await collect(_entries(client, request), limit)
+        entries = pages(client, _stub(client).SearchAudit, request, "entries")
+        found = await collect(entries, limit)
         output.table(
             found,
             _document,
@@ -99,19 +99,6 @@ async def export(
         await client.caller.retried(lambda: _export(client, request), total_s=0)
 
 
-async def _entries(
-    client: "Client", request: pb.SearchAuditRequest
-) -> AsyncIterator[pb.AuditEntry]:
-    """Yield the entries of a search, page by page."""
-    while True:
-        found = await client.caller.call(_stub(client).SearchAudit, request)
-        for entry in found.entries:
-            yield entry
-        if not found.next_page_token:
-            return
-        request.page_token = found.next_page_token
-
-
 async def _export(client: "Client", request: pb.ExportAuditRequest) -> None:
     async for part in _stub(client).ExportAudit(request, timeout=EXPORT_S):
         for each in part.entries:
@@ -130,9 +117,7 @@ def _stub(client: "Client") -> Any:
 
 def _document(entry: pb.AuditEntry) -> dict[str, Any]:
     details = orjson.loads(entry.details) if entry.details else None
-    document = document_of(entry) | {"at": output.iso(_moment(entry.at_us)), "details": details}
-    del document["atUs"]
-    return document
+    return document_of(entry) | {"details": details}
 
 
 def _moment(us: int) -> datetime | None:

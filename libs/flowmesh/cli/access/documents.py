@@ -1,5 +1,6 @@
 """Messages of the identity service as documents and cells of tables."""
 
+import re
 from typing import Any
 
 from google.protobuf.message import Message
@@ -7,7 +8,7 @@ from google.protobuf.message import Message
 from flowmesh.cli import output
 from flowmesh.records import moment
 
-_TIME = "_at_us"
+_TIME = re.compile("(^|_)at_us$")
 
 
 def document_of(message: Message) -> dict[str, Any]:
@@ -39,10 +40,10 @@ def _single(field: Any, value: Any) -> Any:
         prefix = field.enum_type.values[0].name.removesuffix("UNSPECIFIED")
         name = field.enum_type.values_by_number[value].name.removeprefix(prefix)
         return "installation" if name == "UNSPECIFIED" else name.lower()
-    if field.name.endswith(_TIME):
+    if _TIME.search(field.name):
         return output.iso(moment(value))
     return value
 
 
 def _json_name(name: str) -> str:
-    return output.camel(name.removesuffix("_us") if name.endswith(_TIME) else name)
+    return output.camel(name.removesuffix("_us") if _TIME.search(name) else name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from flowmesh.api.execution.v1 import meter_service_pb2 as pb
 from flowmesh.api.execution.v1.meter_service_pb2_grpc import MeterServiceStub
 from flowmesh.cli import output
+from flowmesh.cli.access.levels import pages
 from flowmesh.cli.arguments import ListLimit
 from flowmesh.cli.common import COMMON, Common, collect, command, connected
 from flowmesh.records import moment
@@ -74,20 +75,14 @@ async def export_meters(
         output.block("".join((csv_head(), *lines)).replace("\r\n", "\n").rstrip("\n"))
 
 
-async def _hours(
+def _hours(
     client: "Client", since: datetime | None, until: datetime | None
 ) -> AsyncIterator[pb.MeteredHour]:
     request = pb.ListMetersRequest(
         namespace=client.namespace, from_us=_us(since), to_us=_us(until), page_size=PAGE
     )
     stub = MeterServiceStub(client.caller.channel)
-    while True:
-        page: pb.ListMetersResponse = await client.caller.call(stub.ListMeters, request)
-        for hour in page.hours:
-            yield hour
-        if not page.next_page_token:
-            return
-        request.page_token = page.next_page_token
+    return pages(client, stub.ListMeters, request, "hours")
 
 
 def _amounts(used: pb.Metered) -> dict[str, int]:

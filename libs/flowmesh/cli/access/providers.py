@@ -14,6 +14,7 @@ from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.access.levels import Tenants
 from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.definitions.sources import file_text
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ class Settings:
     ] = ()
     link_by_email: Annotated[
         bool | None,
-        Parameter(help="Let users with a password and the same verified address move here."),
+        Parameter(
+            negative="--no-link-by-email",
+            help="Let users with a password and the same verified address move here.",
+        ),
     ] = None
     hook: Annotated[str | None, Parameter(help="Login plugin that adds claims; empty is none.")] = (
         None
@@ -195,7 +199,7 @@ def _change(settings: pb.ProviderSettings, given: Settings) -> None:
         if value := getattr(given, name):
             setattr(settings, name, value)
     if given.certificate:
-        settings.certificates[:] = [each.read_text() for each in given.certificate]
+        settings.certificates[:] = map(file_text, given.certificate)
     if given.link_by_email is not None:
         settings.link_by_email = given.link_by_email
     if given.hook is not None:

@@ -1,14 +1,17 @@
-"""`secrets set|list|delete`: values that tasks use, and that no call reads back."""
+"""`secret set|list|delete`: values that tasks use, and that no call reads back."""
 
 import sys
 from typing import TYPE_CHECKING, Any
 
+from flowmesh.api.identity.v1 import secret_service_pb2 as pb
+from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
 from flowmesh.cli import exit_codes, output
+from flowmesh.cli.access.documents import document_of
+from flowmesh.cli.access.levels import pages
 from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.refusals import Refused
 
 if TYPE_CHECKING:
-    from flowmesh.api.identity.v1 import secret_service_pb2 as pb
     from flowmesh.sdk import Client
 
 PAGE = 1_000
@@ -26,11 +29,9 @@ def set_secret(name: str, /, *, common: Common = COMMON) -> int:
     value = _value(name)
 
     async def store(client: "Client") -> int:
-        from flowmesh.api.identity.v1 import secret_service_pb2 as pb
-
         request = pb.PutSecretRequest(namespace=client.namespace, name=name, value=value)
         secret = (await client.caller.call(_stub(client).PutSecret, request)).secret
-        output.result(_json(secret), f"stored {secret.name}, version {secret.version}")
+        output.result(document_of(secret), f"stored {secret.name}, version {secret.version}")
         return exit_codes.DONE
 
     return run(common, store)
@@ -40,15 +41,15 @@ def set_secret(name: str, /, *, common: Common = COMMON) -> int:
 async def list_secrets(*, common: Common = COMMON) -> None:
     """List the names of secrets with their newest versions."""
     async with connected(common) as client:
-        found = await _every(client)
-        if common.structured:
-            output.document([_json(each) for each in found])
-            return
-        rows = [
-            (each.name, str(each.version), each.created_by, output.age(_created(each)))
-            for each in found
-        ]
-        output.columns(("NAME", "VERSION", "BY", "AGE"), rows)
+        request = pb.ListSecretsRequest(namespace=client.namespace, page_size=PAGE)
+        method = _stub(client).ListSecrets
+        found = [each async for each in pages(client, method, request, "secrets")]
+        output.table(
+            found,
+            document_of,
+            "NAME VERSION BY=created_by AGE=created_at_us",
+            none="The namespace has no secrets.",
+        )
 
 
 @command
@@ -58,8 +59,6 @@ async def delete_secret(name: str, /, *, common: Common = COMMON) -> None:
     Args:
         name: Name of the secret.
     """
-    from flowmesh.api.identity.v1 import secret_service_pb2 as pb
-
     async with connected(common) as client:
         request = pb.DeleteSecretRequest(namespace=client.namespace, name=name)
         await client.caller.call(_stub(client).DeleteSecret, request)
@@ -69,43 +68,10 @@ async def delete_secret(name: str, /, *, common: Common = COMMON) -> None:
 
 def _value(name: str) -> bytes:
     if sys.stdin.isatty():
-        hint = f"printf %s VALUE | flowmesh secrets set {name}"
+        hint = f"printf %s VALUE | flowmesh secret set {name}"
         raise Refused("the value is read from standard input", hint, exit_codes.USAGE)
     return sys.stdin.buffer.read().removesuffix(b"\n").removesuffix(b"\r")
 
 
-async def _every(client: "Client") -> list["pb.Secret"]:
-    from flowmesh.api.identity.v1 import secret_service_pb2 as pb
-
-    found: list[pb.Secret] = []
-    token = ""
-    while True:
-        request = pb.ListSecretsRequest(
-            namespace=client.namespace, page_size=PAGE, page_token=token
-        )
-        answer = await client.caller.call(_stub(client).ListSecrets, request)
-        found += answer.secrets
-        token = answer.next_page_token
-        if not token:
-            return found
-
-
 def _stub(client: "Client") -> Any:
-    from flowmesh.api.identity.v1.secret_service_pb2_grpc import SecretServiceStub
-
     return SecretServiceStub(client.caller.channel)
-
-
-def _created(secret: "pb.Secret") -> Any:
-    from flowmesh.records import moment
-
-    return moment(secret.created_at_us)
-
-
-def _json(secret: "pb.Secret") -> dict[str, Any]:
-    return {
-        "name": secret.name,
-        "version": secret.version,
-        "createdAt": output.iso(_created(secret)),
-        "createdBy": secret.created_by,
-    }

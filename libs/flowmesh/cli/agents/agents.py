@@ -10,6 +10,7 @@ from flowmesh.cli.agents.common import AgentId, OfSpec, SpecName, state_of, stub
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 COUNT_MAX = 500
 
@@ -60,7 +61,7 @@ async def show(agent: AgentId, /, *, common: Common = COMMON) -> None:
     if found.reason:
         output.line(f"  {found.reason}")
     if found.last_words:
-        output.line(found.last_words.rstrip())
+        output.block(found.last_words.rstrip())
 
 
 @command
@@ -92,7 +93,7 @@ async def scale(spec: SpecName, replicas: int, /, *, common: Common = COMMON) ->
     async with connected(common) as client:
         request = pb.ScaleAgentsRequest(namespace=client.namespace, spec=spec, replicas=replicas)
         found = (await client.caller.call(stub_of(client).ScaleAgents, request)).spec
-    output.result(document_of(found), f"{spec}: {found.spec.replicas} agents")
+    output.result(document_of(found), f"{spec}: {counted(found.spec.replicas, 'agent')}")
 
 
 def _check(name: str, value: int, least: int) -> None:

@@ -15,6 +15,7 @@ from flowmesh.cli.agents.common import SpecName, put_number, stub_of
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 Words = Annotated[list[str] | None, Parameter(negative="")]
 Isolation = Literal["", "none", "user", "sandbox"]
@@ -154,7 +155,9 @@ async def _applied(content: agent_pb2.AgentSpec, common: Common, *, take_over: b
         answer = await client.caller.call(stub_of(client).ApplyAgentSpec, request)
     state = answer.spec
     verb = "is stored" if answer.created else "is unchanged"
-    text = f"{content.spec}: version {state.version} {verb}, {state.spec.replicas} agents"
+    text = (
+        f"{content.spec}: version {state.version} {verb}, {counted(state.spec.replicas, 'agent')}"
+    )
     output.result(document_of(state), text)
 
 

@@ -1,7 +1,6 @@
 """`observe series|logs|calls`: signals that the suite keeps of itself."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -49,7 +48,7 @@ async def series(
         quantile: Quantile of a histogram, such as 0.95.
     """
     async with connected(common) as client:
-        now_us = _now_us()
+        now_us = int(output.now().timestamp() * 1_000_000)
         request = pb.ListSeriesRequest(
             metric=metric,
             from_us=now_us - minutes * MINUTE_US,
@@ -130,7 +129,6 @@ async def calls(
         document_of,
         "AT=at_us CALL CODE DURATION EXECUTION=execution_id? TRACE=trace_id?",
         none="No slow or failed calls.",
-        AT=lambda each: output.age(moment(each.at_us)),
         CALL=lambda each: f"{each.service}.{each.method}",
         DURATION=lambda each: output.duration(each.duration_ms),
     )
@@ -166,10 +164,6 @@ def log_line(record: pb.LogRecord) -> str:
 
 def _both(*filters: str) -> str:
     return " AND ".join(f"({each})" for each in filters if each)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
 
 
 def _stub(client: "Client") -> Any:

@@ -1,6 +1,5 @@
 """`observe why-slow|queue|workers|map`: questions, answered in one sentence with figures."""
 
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -170,7 +169,7 @@ def _us(at: datetime | None) -> int:
 
 
 def _ago_us(minutes: int) -> int:
-    return time.time_ns() // 1_000 - minutes * MINUTE_US
+    return _us(output.now()) - minutes * MINUTE_US
 
 
 def _stub(client: "Client") -> Any:

@@ -232,7 +232,7 @@ async def read_text(
         return
     import yaml
 
-    output.line(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).rstrip())
+    output.block(yaml.safe_dump_all(documents, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @command
