@@ -75,7 +75,7 @@ async def test_dashboards_by_commands(drawn: Suite, tmp_path: Path) -> None:
     file = tmp_path / "tasks.yaml"
     file.write_text(TASKS)
     applied = await command(drawn, "observe", "dashboards", "apply", str(file))
-    assert applied.out == "saved: tasks (1 panels)\n", applied.err
+    assert applied.out == "saved: tasks (1 panel)\n", applied.err
     assert "tasks" in (await command(drawn, "observe", "dashboards", "list")).out
     listed = await command(drawn, "observe", "dashboards", "apply", str(file), "--json")
     assert listed.json["saved"][0]["panels"][0]["kind"] == "number"

@@ -17,6 +17,7 @@ from flowmesh.cli.common import COMMON, Common, command, connected, run
 from flowmesh.cli.definitions.sources import read_value
 from flowmesh.cli.executions.shapes import value_json
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -357,7 +358,8 @@ def _show_plan(common: Common, execution: str, planned: "RerunPlan", started: st
         for node in planned.nodes
     ]
     output.columns(("TASK", "RESULT", "EFFECT", "REASON"), rows)
-    output.line(f"{planned.repeated_effects} external effects are repeated")
+    effects = planned.repeated_effects
+    output.line(f"{counted(effects, 'external effect')} {'is' if effects == 1 else 'are'} repeated")
     if started:
         output.line(started)
     return exit_codes.DONE

@@ -13,6 +13,7 @@ from flowmesh.cli.access.documents import age_of, document_of
 from flowmesh.cli.arguments import Flag
 from flowmesh.cli.common import COMMON, Common, command, connected
 from flowmesh.cli.refusals import Refused
+from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
     from flowmesh.sdk import Client
@@ -61,7 +62,7 @@ async def apply_dashboards(
     sources = [_read(each) for each in files]
     async with connected(common) as client:
         saved = [await _put(client, each) for each in sources]
-    text = ", ".join(f"{each.name} ({len(each.panels)} panels)" for each in saved)
+    text = ", ".join(f"{each.name} ({counted(len(each.panels), 'panel')})" for each in saved)
     output.result({"saved": [document_of(each) for each in saved]}, f"saved: {text}")
 
 
@@ -111,7 +112,7 @@ async def import_dashboard(
     left = [{"title": each.title, "reason": each.reason} for each in found.left]
     output.result(
         {"saved": document_of(saved), "notMapped": left},
-        f"saved: {saved.name} ({len(saved.panels)} panels, {len(left)} not mapped)",
+        f"saved: {saved.name} ({counted(len(saved.panels), 'panel')}, {len(left)} not mapped)",
     )
 
 

@@ -153,9 +153,10 @@ async def map_services(*, minutes: Minutes = 60, common: Common = COMMON) -> Non
         none="No calls.",
     )
     for each in found.calls:
+        noun = WORDS.get(each.kind, "call")
         output.line(
             f"{output.visible(each.caller) or 'clients'} -> {output.visible(each.service)}:"
-            f" {counted(each.calls, WORDS[each.kind])}, {counted(each.errors, 'error')}"
+            f" {counted(each.calls, noun)}, {counted(each.errors, 'error')}"
             + (f", p95 {output.duration(each.p95_ms)}" if each.p95_ms else "")
         )
 
