@@ -1,14 +1,19 @@
 """Drafts and explanations of the assistant."""
 
-import asyncio
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import Message
 
 from flowmesh.api.assistant.v1 import assistant_service_pb2 as pb
 from flowmesh.api.assistant.v1.assistant_service_pb2_grpc import AssistantServiceStub
 from flowmesh.cli import exit_codes, output
 from flowmesh.cli.access.documents import document_of
 from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.definitions.sources import file_text
+
+if TYPE_CHECKING:
+    from flowmesh.sdk import Client
 
 # A provider may take a minute for each of its drafts.
 TIMEOUT_S = 300.0
@@ -34,15 +39,12 @@ async def generate(
         app: Name of an application; its document is written in place of a workflow.
         provider: Provider to use; the first available one by default.
     """
-    source = await asyncio.to_thread(change.read_text) if change is not None else ""
+    source = file_text(change) if change is not None else ""
     async with connected(common) as client:
         request = pb.GenerateDefinitionRequest(
             namespace=client.namespace, prompt=prompt, source=source, provider=provider, app=app
         )
-        stub: Any = AssistantServiceStub(client.caller.channel)
-        found: pb.GenerateDefinitionResponse = await client.caller.call(
-            stub.GenerateDefinition, request, timeout_s=TIMEOUT_S
-        )
+        found = await _call(client, "GenerateDefinition", request)
     return _show(found.draft, common)
 
 
@@ -56,15 +58,12 @@ async def repair(file: Path, /, *, provider: str = "", common: Common = COMMON) 
         file: File with the definition.
         provider: Provider to use; the first available one by default.
     """
-    source = await asyncio.to_thread(file.read_text)
+    source = file_text(file)
     async with connected(common) as client:
         request = pb.RepairDefinitionRequest(
             namespace=client.namespace, source=source, provider=provider
         )
-        stub: Any = AssistantServiceStub(client.caller.channel)
-        found: pb.RepairDefinitionResponse = await client.caller.call(
-            stub.RepairDefinition, request, timeout_s=TIMEOUT_S
-        )
+        found = await _call(client, "RepairDefinition", request)
     return _show(found.draft, common)
 
 
@@ -79,15 +78,12 @@ async def describe(
         question: Question about it, answered by a model service.
         provider: Provider to use; the first available one by default.
     """
-    source = await asyncio.to_thread(file.read_text)
+    source = file_text(file)
     async with connected(common) as client:
         request = pb.ExplainDefinitionRequest(
             namespace=client.namespace, source=source, question=question, provider=provider
         )
-        stub: Any = AssistantServiceStub(client.caller.channel)
-        found: pb.ExplainDefinitionResponse = await client.caller.call(
-            stub.ExplainDefinition, request, timeout_s=TIMEOUT_S
-        )
+        found = await _call(client, "ExplainDefinition", request)
     _tell(found.answer, common)
 
 
@@ -111,11 +107,13 @@ async def investigate(
             question=question,
             provider=provider,
         )
-        stub: Any = AssistantServiceStub(client.caller.channel)
-        found: pb.InvestigateExecutionResponse = await client.caller.call(
-            stub.InvestigateExecution, request, timeout_s=TIMEOUT_S
-        )
+        found = await _call(client, "InvestigateExecution", request)
     _tell(found.answer, common)
+
+
+async def _call(client: "Client", method: str, request: Message) -> Any:
+    stub = AssistantServiceStub(client.caller.channel)
+    return await client.caller.call(getattr(stub, method), request, timeout_s=TIMEOUT_S)
 
 
 def _tell(answer: pb.Answer, common: Common) -> None:

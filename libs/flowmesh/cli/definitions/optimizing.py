@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from flowmesh.cli import output
 from flowmesh.cli.arguments import WorkflowArgument
 from flowmesh.cli.common import COMMON, Common, command, connected
+from flowmesh.cli.executions.insights import print_report
 from flowmesh.contract.nouns import counted
 
 if TYPE_CHECKING:
@@ -25,9 +26,7 @@ async def optimize(
     async with connected(common) as client:
         report = await client.workflows.optimize(workflow, executions=executions)
         if common.structured:
-            from msgspec import to_builtins
-
-            output.document(to_builtins(report))
+            print_report(report)
         else:
             _show(report)
 
