@@ -1,6 +1,8 @@
 """Mutants: drawn by a seed, run against the tests of their line, and scored."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,36 @@ def test_a_mutant_dies_by_a_test_that_notices(tmp_path: Path, tests: str, dies: 
     body = noticed if dies else "pass"
     test.write_text(f"import flowmesh.contract.durations\n\n\ndef test_{tests}():\n    {body}\n")
     assert mutants.killed(mutant, [str(test)]) is dies
+
+
+def test_a_test_that_fails_without_a_mutant_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By name; a line that runs while modules load has all other tests."""
+    source = "libs/flowmesh/contract"
+    test = tmp_path / "test_it.py"
+    test.write_text(
+        "from flowmesh.contract.durations import duration_ms\n\n\n"
+        "def test_right():\n    assert duration_ms('1s')\n\n\n"
+        "def test_wrong():\n    assert not duration_ms('1s')\n"
+    )
+    data = str(tmp_path / "data")
+    program = (
+        "from tools.mutants import __main__ as mutants\n"
+        f"mutants.PACKAGES['it'] = ({source!r}, ({str(test)!r},))\n"
+        f"assert mutants.record('it', {data!r}) == 1"
+    )
+    subprocess.run((sys.executable, "-c", program), cwd=ROOT, check=True, capture_output=True)
+    reached = mutants.recorded(data)
+    assert "fails without a mutant" in capsys.readouterr().out
+    file = f"{source}/durations.py"
+    lines = reached[str(ROOT / file)]
+    body = next(line for line, tests in lines.items() if any(tests))
+    loaded = next(line for line, tests in lines.items() if tests == [""])
+    for line in (body, loaded):
+        mutant = Mutant("it", file, line, "core/AddNot", 0)
+        names = [each.rpartition("::")[2] for each in mutants.tests_of(mutant, reached)]
+        assert names == ["test_right"]
 
 
 def test_a_mutant_that_no_test_reaches_counts_in_a_whole_draw(
