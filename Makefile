@@ -183,19 +183,27 @@ test-all: $(TOOLS) $(TESTS) ## every test but the drills of `make faults`, the c
 check: $(TOOLS) ## format, lint, types, imports, contracts, generated code, budgets
 	@failed=()
 	run() { echo "== $$*"; "$$@" || failed+=("$$*"); }
+	# Types take as long as most of the rest, which runs beside them.
+	types() {
+	  run mypy libs services tools tests benchmarks examples sdks/conformance \
+	    --exclude '^examples/use-cases/'
+	  # Each use case is a program of its own, with a module `worker` like others.
+	  for folder in $$(dirname examples/use-cases/*/*.py | sort -u); do run mypy "$$folder"; done
+	  test $${#failed[@]} -eq 0
+	}
+	mkdir -p build
+	types >build/types.log 2>&1 & typing=$$!
 	run ruff format --check --quiet .
 	run ruff check --quiet .
 	run buf lint
 	run bash tools/breaking.sh
 	run $(MAKE) --no-print-directory verify
 	run $(MAKE) --no-print-directory console-test
-	run mypy libs services tools tests benchmarks examples sdks/conformance \
-	  --exclude '^examples/use-cases/'
-	# Each use case is a program of its own, with a module `worker` like others.
-	for folder in $$(dirname examples/use-cases/*/*.py | sort -u); do run mypy "$$folder"; done
 	run lint-imports
 	run python -m tools.commit_subjects
 	run pytest -q -m "not slow" tests/tidy tests/proof
+	wait $$typing || failed+=("mypy")
+	cat build/types.log
 	for command in "$${failed[@]}"; do echo "failed: $$command" >&2; done
 	test $${#failed[@]} -eq 0
 

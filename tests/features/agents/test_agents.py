@@ -24,6 +24,7 @@ echo END
 """
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-14", "S4-18", "S4-20", "S4-24")
 async def test_agents_work_and_are_replaced(suite: Suite, crew: Crew) -> None:
     """Two agents take the tasks of a workflow; one that is killed is replaced."""
@@ -61,6 +62,7 @@ async def test_the_metric_counts_the_agents(suite: Suite, crew: Crew) -> None:
     await until("the metric has the count", counted, within_s=PATIENCE_S)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-74")
 async def test_the_metric_counts_the_running_workflows(suite: Suite, crew: Crew) -> None:
     """`active_workflows` rises with those that wait for an agent, and falls once it has run."""
@@ -135,6 +137,7 @@ async def test_a_broken_version_goes_back(crew: Crew) -> None:
     assert {each["version"] for each in await crew.ready(2)} == {3}
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-19", "S4-57")
 async def test_limits_hold(crew: Crew) -> None:
     """An agent above its memory, its processes or its folder is killed; its processor is shared."""

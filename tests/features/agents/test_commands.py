@@ -74,6 +74,7 @@ async def failure(client: Client, **given: Json) -> str:
     return str(caught.value)
 
 
+@pytest.mark.long
 async def test_a_shell_script_is_a_worker(suite: Suite, crew: Crew, tmp_path: Path) -> None:
     """Its result, its failure with class, and its standard error as the log of the task."""
     async with worker(suite, crew.namespace, "sh", str(SCRIPT)) as client:
@@ -84,6 +85,7 @@ async def test_a_shell_script_is_a_worker(suite: Suite, crew: Crew, tmp_path: Pa
     assert f"measuring {tmp_path}" in logs.out
 
 
+@pytest.mark.long
 async def test_a_binary_is_a_worker(suite: Suite, crew: Crew) -> None:
     """A filter of lines, also one that ends after each task."""
     edit = 's/.*"input":\\({[^}]*}\\).*/{"result": \\1}/'
@@ -93,6 +95,7 @@ async def test_a_binary_is_a_worker(suite: Suite, crew: Crew) -> None:
                 assert await result(client, n=number) == {"n": number}
 
 
+@pytest.mark.long
 async def test_a_crash_fails_one_attempt(suite: Suite, crew: Crew) -> None:
     """The second attempt has a new process; the last words are in the failure."""
     async with worker(suite, crew.namespace, sys.executable, "-c", PYTHON, "polite") as client:
@@ -107,6 +110,7 @@ async def test_a_crash_fails_one_attempt(suite: Suite, crew: Crew) -> None:
         assert (await result(client, do="fine")) != first
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("manners", ["polite", "rude"])
 async def test_a_canceled_task_leaves_its_process(
     suite: Suite, crew: Crew, tmp_path: Path, manners: str

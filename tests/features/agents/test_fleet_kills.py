@@ -48,6 +48,7 @@ async def settled(crew: Crew, count: int) -> None:
     await until("no orphan is left", alone, within_s=90.0)
 
 
+@pytest.mark.long
 async def test_a_fleet_that_is_killed_loses_no_agent(own: Suite) -> None:
     """The agents run on, and the next fleet takes them over with their processes."""
     crew = Crew(own, "default")

@@ -26,6 +26,7 @@ async def own(tmp_path: Path) -> AsyncIterator[Suite]:
         yield running
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-99")
 async def test_a_slow_worker_is_sent_fewer_tasks(own: Suite) -> None:
     """After enough results the faster worker gets most; the worker list says why."""
@@ -36,6 +37,7 @@ async def test_a_slow_worker_is_sent_fewer_tasks(own: Suite) -> None:
     assert "in turn" in routes["fast"]["reason"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-99")
 async def test_without_the_setting_workers_take_turns(own: Suite) -> None:
     """Another namespace is as before, and nothing is kept of it."""

@@ -37,6 +37,7 @@ async def ready(orchestrator: AgentOrchestrator, count: int) -> list[int]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-67")
 @pytest.mark.parametrize("redis", [True, False], ids=["redis", "memory"])
 @pytest.mark.parametrize("suite_runs", [True, False], ids=["suite", "local"])
@@ -80,6 +81,7 @@ async def test_the_orchestrator_of_the_requirements(
             assert await third.specs() == ()
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-67")
 async def test_the_printed_constructor_works(reach: str, suite: Suite, crew: Crew) -> None:
     """As printed, with a Redis that runs elsewhere; the agents take tasks of a workflow."""

@@ -45,6 +45,7 @@ async def manager(
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-31")
 async def test_the_saga_provisions_an_agent_of_the_fleet(manager: SagaManager, crew: Crew) -> None:
     """It runs the initial task, is healed as every agent, and ends with its spec."""
@@ -65,6 +66,7 @@ async def test_the_saga_provisions_an_agent_of_the_fleet(manager: SagaManager, c
     assert (await crew.call("GET", f"agent-specs/{saga.agent_id}")).status == 404
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-31")
 @pytest.mark.parametrize("failing", STEPS)
 async def test_a_failed_step_leaves_no_agent(

@@ -20,6 +20,7 @@ async def agent(crew: Crew, words: str) -> Outcome:
     return await command(crew.suite, "agent", *shlex.split(words), "--namespace", crew.namespace)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "code", "text"),
     [
@@ -83,6 +84,7 @@ async def test_a_wrong_value_is_refused(crew: Crew, words: str, code: int, text:
     assert found.err.count("\n") == 1, "one line says what is wrong"
 
 
+@pytest.mark.long
 async def test_what_is_in_use_is_kept(suite: Suite, crew: Crew) -> None:
     """A policy has one spec, a spec one policy; a spec with agents needs a word to be deleted."""
     for name, replicas in (("packers", 1), ("others", 0)):

@@ -94,6 +94,7 @@ async def answers(folder: Path, side: str, world: World) -> list[Json]:
         return [shown(await found.call("POST", path, body)) for path, body in requests()]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-46", "S1-49", "S1-51", "S1-54", "S1-55", "S1-85")
 async def test_inline_and_durable_runs_answer_the_same(
     tmp_path: Path, attached: Suite, world: World

@@ -91,6 +91,7 @@ async def test_a_run_whose_form_is_gone_continues_in_the_new_one(
         assert len(calls) == 1
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-06", "S1-114")
 async def test_a_hosted_release_lets_old_runs_end_on_the_old_form(
     suite: Suite, world: World, request: pytest.FixtureRequest
@@ -167,6 +168,7 @@ def telling(engine: str, word: str, *, durable: bool) -> str:
     )
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-06", "S1-114")
 @pytest.mark.parametrize(
     ("engine", "durable"),

@@ -63,6 +63,7 @@ def host(suite: Suite, request: pytest.FixtureRequest) -> Host:
     return Host(suite, "".join(c if c.isalnum() else "-" for c in request.node.name)[:60])
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-114")
 async def test_a_release_takes_over_and_back(host: Host) -> None:
     """A new release keeps the address; a rollback restores the one before."""
@@ -365,6 +366,7 @@ async def test_module_types_are_forms(suite: Suite) -> None:
     assert "http.server" in missing.json["error"]["message"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-105", "S1-109")
 async def test_a_document_is_read_checked_and_deployed_again(host: Host) -> None:
     """Files and variables of the present release are kept; an older base is refused."""
@@ -423,6 +425,7 @@ ECHOING = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-105", "S1-114")
 async def test_findings_do_not_show_stored_variables(host: Host) -> None:
     """A document of the caller's choice gets no value of the base release out of the host."""

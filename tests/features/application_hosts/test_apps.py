@@ -298,6 +298,7 @@ async def test_users_and_rows_outlive_a_restart(tmp_path: Path) -> None:
         assert found.status == 200
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-06", "S1-08", "S1-22")
 async def test_a_stop_lets_running_requests_end(tmp_path: Path) -> None:
     """SIGTERM closes the listener, the running request is answered, and the exit code is 0."""

@@ -33,6 +33,7 @@ workflows:
 """
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-06")
 async def test_a_changed_file_takes_over_without_a_refused_request(tmp_path: Path) -> None:
     """Twenty reloads under requests: all are answered; a broken file changes nothing."""
@@ -85,6 +86,7 @@ async def test_a_changed_file_takes_over_without_a_refused_request(tmp_path: Pat
     assert set(answers) == {200}
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-09")
 async def test_files_are_validated_and_inspected_without_a_server(tmp_path: Path) -> None:
     """`app validate` judges a file by its exit code; `app inspect` shows what it would build."""

@@ -111,6 +111,7 @@ async def test_the_durable_example_answers_with_a_suite(
     assert [each.failure for each in results] == ["", ""]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-163")
 def test_there_are_at_least_36_examples_and_all_are_valid() -> None:
     """Those listed above and no others; each has requests, a comment, its name and no errors."""

@@ -182,6 +182,7 @@ triggers:
 """
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-186")
 async def test_hosts_with_locks_in_redis_have_one_winner(
     tmp_path: Path, servers: EmbeddedServers

@@ -85,6 +85,7 @@ def test_the_catalog_has_the_68_types() -> None:
         assert callable(each.builder())
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-04", "S1-06")
 @pytest.mark.parametrize("descriptor", RUN, ids=names)
 async def test_a_type_starts_is_healthy_and_stops_twice(
@@ -106,6 +107,7 @@ async def test_a_type_starts_is_healthy_and_stops_twice(
         await application.stop()
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-03")
 @pytest.mark.parametrize("descriptor", TYPES, ids=names)
 def test_a_wrong_configuration_is_reported_at_its_key(

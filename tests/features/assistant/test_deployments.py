@@ -76,6 +76,7 @@ async def test_a_draft_is_registered_by_a_second_call(closed: Closed, models: Mo
     assert status in (200, 201, 202), started
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-123")
 async def test_a_draft_of_an_application_goes_live(closed: Closed, models: Models) -> None:
     """The document is checked as a release; once deployed, it serves requests."""
@@ -103,6 +104,7 @@ async def test_a_draft_of_an_application_goes_live(closed: Closed, models: Model
         assert await answer.text() == "hello"
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-123")
 async def test_a_model_has_five_submissions(closed: Closed, models: Models) -> None:
     """A document with problems is not called valid, and a sixth is not asked for."""

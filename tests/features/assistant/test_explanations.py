@@ -190,6 +190,7 @@ async def test_rules_answer_where_the_model_fails(
     assert told["passedOver"][0].startswith(reason)
 
 
+@pytest.mark.long
 async def test_the_assistant_spends_within_the_budget_of_the_day(
     tmp_path: Path, models: Models
 ) -> None:
@@ -254,6 +255,7 @@ async def test_a_crash_around_a_paid_turn_books_it_once(
         assert sorted(await booked(suite)) == sorted([*crashed, 110])
 
 
+@pytest.mark.long
 async def test_a_turn_that_no_model_answers_costs_nothing(tmp_path: Path, models: Models) -> None:
     """Its estimate is taken back, whether rules answer in its place or nothing does.
 

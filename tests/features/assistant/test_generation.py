@@ -52,6 +52,7 @@ async def test_a_prompt_becomes_a_valid_definition_through_mcp(stocked: Suite) -
     assert (await stocked.get(path)).status == 200
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-09")
 async def test_every_draft_is_valid_and_does_what_its_prompt_says(stocked: Suite) -> None:
     """All of 80 prompts in five grades; the rules were not written with half of them."""

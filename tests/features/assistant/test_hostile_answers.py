@@ -49,6 +49,7 @@ async def models() -> AsyncIterator[Models]:
         yield serving
 
 
+@pytest.mark.long
 async def test_orders_in_answers_of_tools_are_data(tmp_path: Path, models: Models) -> None:
     """No change, no secret in a prompt, and no call outside of the list of the task."""
     liar = Liar()

@@ -219,6 +219,7 @@ def test_names_of_tools_are_unique() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
 
 
+@pytest.mark.long
 async def test_a_caller_has_its_own_rights_and_no_more(tmp_path: Path) -> None:
     """The credential of the request decides, over HTTP and standard streams alike."""
     async with closed_suite(tmp_path, FLOWMESH_MCP_WRITE="true") as closed:
@@ -237,6 +238,7 @@ async def test_a_caller_has_its_own_rights_and_no_more(tmp_path: Path) -> None:
             assert "ROLE_REQUIRED" in str(result.content)
 
 
+@pytest.mark.long
 async def test_a_caller_above_its_rate_is_refused_with_a_wait(tmp_path: Path) -> None:
     """Each key has its own count, which other namespaces do not renew."""
     async with closed_suite(tmp_path, FLOWMESH_MCP_CALLS_PER_MINUTE="3") as closed:

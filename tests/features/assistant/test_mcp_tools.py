@@ -106,6 +106,7 @@ async def test_a_registered_server_is_found_and_its_tools_are_steps(suite: Suite
         assert "completed" not in missing.json.get("status", "")
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-95")
 @pytest.mark.parametrize("options", [{"stateless_http": True}, {"json_response": True}, {}])
 async def test_a_tool_that_changes_fails_the_attempt(suite: Suite, options: Any) -> None:

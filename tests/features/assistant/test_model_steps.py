@@ -174,6 +174,7 @@ async def test_a_budget_is_never_passed(modelled: Suite, models: Models) -> None
     assert len(models.requests) == 1
 
 
+@pytest.mark.long
 async def test_a_namespace_has_a_budget_for_the_day(tmp_path: Path, models: Models) -> None:
     """Over all its executions."""
     settings = {
@@ -190,6 +191,7 @@ async def test_a_namespace_has_a_budget_for_the_day(tmp_path: Path, models: Mode
         assert "the namespace today" in error["message"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("answer", "class_", "retried"),
     [
@@ -229,6 +231,7 @@ async def test_a_failure_of_a_model_has_its_class(
         assert len(await booked(modelled, name)) == (class_ == "GuardrailError")
 
 
+@pytest.mark.long
 async def test_a_limited_model_is_asked_again_after_its_wait(
     tmp_path: Path, models: Models
 ) -> None:

@@ -165,6 +165,7 @@ async def test_a_failed_provider_is_passed_over(
     assert drafted["passedOver"][0].startswith(f"claude: {class_}")
 
 
+@pytest.mark.long
 async def test_a_limited_provider_is_left_out_for_as_long_as_it_asks(
     tmp_path: Path, models: Models
 ) -> None:
@@ -188,6 +189,7 @@ async def test_a_refusal_is_no_failure(assisted: Suite, models: Models) -> None:
     assert (drafted["source"], drafted["valid"], drafted["provider"]) == ("", False, "claude")
 
 
+@pytest.mark.long
 async def test_hostile_texts_change_nothing_and_learn_nothing(
     assisted: Suite, models: Models
 ) -> None:

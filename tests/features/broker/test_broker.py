@@ -245,6 +245,7 @@ async def test_an_unsettled_message_is_delivered_again(broker: MessageBroker) ->
     assert await bodies(broker, queue) == []
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-165")
 async def test_a_handler_longer_than_the_timeout_gets_its_message_once(
     broker: MessageBroker,

@@ -172,6 +172,7 @@ async def end_twice(
     return waited
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["close", "cancel"])
 async def test_a_closed_stream_costs_one_attempt(ending: Suite, how: str) -> None:
     """Another consumer gets the messages after the retry delay, not before."""
@@ -183,6 +184,7 @@ async def test_a_closed_stream_costs_one_attempt(ending: Suite, how: str) -> Non
     assert RETRY_S * 0.9 <= waited < VISIBLE_S
 
 
+@pytest.mark.long
 async def test_a_killed_consumer_costs_one_attempt(ending: Suite) -> None:
     """As the end of its stream does, because the network reports it."""
     waited = await end_twice(ending, lambda queue: Other.started(ending, queue), Other.kill)

@@ -112,6 +112,7 @@ async def test_messages_on_the_command_line(suite: Suite) -> None:
     assert (done.code, "QUEUE_NOT_FOUND" in done.err) == (1, True)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-77", "S4-78", "S4-79", "S4-80")
 async def test_the_metrics_count_messages(suite: Suite, client: Client) -> None:
     """Published, consumed and failed messages, and the depth of each queue."""

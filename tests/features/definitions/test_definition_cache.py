@@ -45,6 +45,7 @@ async def pay(suite: Suite) -> None:
     assert answer.status == 200, answer.text
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-119")
 async def test_a_changed_task_is_used_within_the_time_of_the_cache(
     tmp_path: Path, world: World

@@ -232,6 +232,7 @@ async def test_a_step_with_a_stand_in_makes_no_call(suite: Suite, world: World, 
     assert world.calls() == []
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-159")
 async def test_workflows_have_tests(tmp_path: Path) -> None:
     """The example's pass and cover everything; a changed workflow fails them and says how."""
@@ -299,6 +300,7 @@ async def test_a_critical_step_without_compensation_is_reported(
     assert {p["code"] for p in offline.json["problems"]} == {"LINT_TIMEOUT", "LINT_COMPENSATION"}
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-117")
 async def test_four_bad_definitions_on_the_command_line(
     suite: Suite, name: str, tmp_path: Path
@@ -339,6 +341,7 @@ async def test_four_bad_definitions_on_the_command_line(
     assert (await suite.get(f"/api/v1/workflows/{name}")).status == 200
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-23")
 async def test_a_check_stores_nothing(suite: Suite, name: str, tmp_path: Path) -> None:
     """Whatever it finds; `--watch` checks again when the file changes, until it is interrupted."""

@@ -108,6 +108,7 @@ def required() -> list[Group]:
     return [group for group in groups() if not group.optional]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-20")
 def test_what_the_official_suite_requires_is_done() -> None:
     """Every value of every schema that may be declared, in all five drafts."""
@@ -160,6 +161,7 @@ def sample() -> list[Group]:
     return list(first.values())
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-20", "S0-21", "S0-139")
 async def test_the_running_suite_takes_and_refuses_the_same_inputs(
     suite: Suite, channel: grpc.aio.Channel

@@ -91,6 +91,7 @@ async def test_a_workflow_in_python_is_warned_of_too(suite: Suite, name: str) ->
     assert "did you mean 'delay'?" in problem.message
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-23")
 async def test_the_command_tells_the_line(suite: Suite, name: str, tmp_path: Path) -> None:
     """A warning is no failure; with --strict it is."""

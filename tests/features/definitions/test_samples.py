@@ -197,6 +197,7 @@ def documents(text: str) -> list[Any]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.feature("S2-45")
 async def test_one_command_serves_on_port_3000(suite: Suite, tmp_path: Path) -> None:
     """Unless told otherwise: where 3000 is taken it says so, and how to choose another."""

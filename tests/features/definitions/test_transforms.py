@@ -95,6 +95,7 @@ PROMISED = [
 OTHERS = [name for name in OPERATIONS if name not in {each.values[0] for each in PROMISED}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*PROMISED, *OTHERS])
 async def test_the_example_of_each_operation_runs(suite: Suite, name: str) -> None:
     """As a workflow of one transform, with the output that the catalog shows."""

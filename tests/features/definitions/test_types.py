@@ -180,6 +180,7 @@ async def test_a_large_output_is_judged_and_its_history_replays(suite: Suite, na
         await LocalEnvironment(definitions=[flow]).replay(history)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-130")
 async def test_no_mismatch_is_left_for_run_time(suite: Suite, name: str) -> None:
     """Of many pairs: what is refused would have failed, what is accepted without a word runs."""

@@ -151,6 +151,7 @@ async def read(project: Project) -> str:
     return json.dumps(found)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S5-03")
 async def test_no_sink_holds_a_value_of_an_encrypted_project(disk: Disk) -> None:
     """Files of PostgreSQL, NATS and Redis, logs, the audit log and metrics; readers get all."""

@@ -24,6 +24,7 @@ async def disk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Disk]:
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.feature("S5-03")
 async def test_no_file_holds_a_value_of_an_encrypted_project(disk: Disk) -> None:
     """PostgreSQL's pages and its log, NATS, Redis, logs; callers read the values as before."""

@@ -87,6 +87,7 @@ async def parties(disk: Disk) -> AsyncIterator[Parties]:
             yield Parties(keyed, keyless, disk)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S5-05")
 async def test_values_are_readable_where_the_key_is_and_nowhere_else(parties: Parties) -> None:
     """In the result, the state, the events and the history of a client; in no sink of the suite."""

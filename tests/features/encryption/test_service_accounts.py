@@ -208,6 +208,7 @@ async def users(suite: Suite) -> set[str]:
         await client.aclose()
 
 
+@pytest.mark.long
 async def test_processes_of_flowmesh_dev_use_accounts(tmp_path: Path) -> None:
     """The first one that of all services, each other one its own; no one the administrator's."""
     async with Suite(tmp_path / "data", "--workers", "2", "--orchestrators", "2") as suite:

@@ -19,6 +19,7 @@ SESSIONS: Final = (
 )
 
 
+@pytest.mark.long
 async def test_each_role_reads_no_row_of_another_service(tmp_path: Path) -> None:
     """Every table of every other schema is refused, and the services use these roles."""
     async with closed_suite(tmp_path) as closed:

@@ -171,6 +171,7 @@ async def test_records_are_split_joined_and_bounded(suite: Suite, world: World) 
         assert "records a second" in found["error"]
 
 
+@pytest.mark.long
 async def test_a_connection_has_a_hundred_subscriptions(suite: Suite, world: World) -> None:
     """The next one is refused, until one of them ends."""
     world.hold("a")

@@ -55,6 +55,7 @@ async def counted(suite: Suite, outcome: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
+@pytest.mark.long
 async def test_an_instant_that_is_refused_is_shown_and_counted(suite: Suite) -> None:
     """With the reason and who runs, in the record of the trigger; the next one is tried anew."""
     floor, name = Floor(), own("nightly")
@@ -148,6 +149,7 @@ async def test_a_backfill_tells_what_joined_from_what_was_started_before(
             assert bool(how) == bool(told.err)
 
 
+@pytest.mark.long
 async def test_the_newest_of_what_fires_is_the_input(suite: Suite) -> None:
     """Of events within the quiet time, each after the start of the one before."""
     floor = Floor()

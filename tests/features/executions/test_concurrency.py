@@ -135,6 +135,7 @@ async def test_cpu_work_runs_in_a_process_pool(suite: Suite) -> None:
     assert not any(map(psutil.pid_exists, pids))
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-36", "S4-88")
 async def test_a_task_beyond_its_limits_is_killed_alone(suite: Suite) -> None:
     """A loop without end, a process that is killed from outside: both fail, the others complete."""

@@ -276,6 +276,7 @@ async def test_a_wrong_filter_is_reported_with_its_position(
     assert error["details"][0]["column"] >= 1
 
 
+@pytest.mark.long
 async def test_what_is_committed_is_listed_at_once(suite: Suite) -> None:
     """The 99th percentile from the answer to a start to a list that shows it is below 1 s."""
     async with Client(suite.grpc_address) as client:

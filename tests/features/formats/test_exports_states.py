@@ -58,6 +58,7 @@ async def runs(suite: Suite, world: World, name: str) -> Json:
     return [(each["status"], each.get("output")) for each in ended], asked
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-16")
 async def test_a_workflow_runs_the_same_from_its_states(
     suite: Suite, world: World, tmp_path: Path

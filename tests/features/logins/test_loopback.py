@@ -84,6 +84,7 @@ async def flowmesh(closed: Closed, folder: Path, *tokens: str, **environment: st
     return await command(closed.suite, *tokens, addressed=False, environment={**own, **environment})
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-118")
 @pytest.mark.parametrize("twist", ["none", "state", "host"])
 async def test_the_command_logs_in_at_a_provider_by_the_browser(
@@ -97,6 +98,7 @@ async def test_the_command_logs_in_at_a_provider_by_the_browser(
     assert "ada@corp.example" in outcome.out, outcome.err
 
 
+@pytest.mark.long
 async def test_a_code_that_another_program_tried_is_lost(
     closed: Closed, offered: str, tmp_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ async def test_a_code_that_another_program_tried_is_lost(
     assert (await flowmesh(closed, tmp_path, "whoami")).code != 0
 
 
+@pytest.mark.long
 async def test_a_browser_that_never_comes_ends_the_login_at_its_deadline(
     closed: Closed, offered: str, tmp_path: Path
 ) -> None:
@@ -118,6 +121,7 @@ async def test_a_browser_that_never_comes_ends_the_login_at_its_deadline(
     assert outcome.code == 2
 
 
+@pytest.mark.long
 async def test_without_a_browser_a_code_is_shown(closed: Closed, tmp_path: Path) -> None:
     """The login is that of a device then, and a user approves the code elsewhere."""
     environment = {

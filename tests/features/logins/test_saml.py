@@ -114,6 +114,7 @@ async def test_the_part_of_the_server_is_short(
     assert min(took) <= SERVER_MS_MAX, took
 
 
+@pytest.mark.long
 async def test_wrapped_answers_are_refused(
     closed: Closed, provider: SamlProvider, offered: str
 ) -> None:

@@ -113,6 +113,7 @@ async def test_the_map_has_tasks_edges_and_services_of_all_workflows(suite: Suit
     assert [each["workflow"] for each in rest.json["workflows"]] == ["console-b"]
 
 
+@pytest.mark.long
 async def test_open_prints_the_address_of_the_console(suite: Suite) -> None:
     """Of the suite or of an execution; an unknown execution and a missing browser are named."""
     await apply(suite, workflow("console-open", QUICK))
@@ -138,6 +139,7 @@ async def test_open_prints_the_address_of_the_console(suite: Suite) -> None:
 ON_A_TERMINAL = "import pty, sys; sys.exit(pty.spawn([sys.executable, *sys.argv[1:]]) >> 8)"
 
 
+@pytest.mark.long
 async def test_commands_on_a_terminal_print_the_page_of_the_execution(suite: Suite) -> None:
     """`start`, `get`, `watch` and `explain` do; nothing that a program reads changes."""
     await apply(suite, workflow("console-linked", QUICK))

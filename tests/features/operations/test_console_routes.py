@@ -157,6 +157,7 @@ async def test_the_session_of_an_open_installation_names_nobody(suite: Suite) ->
     assert "connect-src 'self';" in page.headers["Content-Security-Policy"]
 
 
+@pytest.mark.long
 async def test_a_page_may_call_the_codec_server_of_the_installation(tmp_path: Path) -> None:
     """The session names it, with the place of the namespace; no other origin is admitted."""
     address = "https://codec.example:8443/of/{namespace}"

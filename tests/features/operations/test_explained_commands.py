@@ -84,6 +84,7 @@ async def stopped(suite: Suite, world: World) -> str:
     return execution
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("begin", "cause"),
     [
@@ -131,6 +132,7 @@ async def test_a_failed_execution_shows_its_log_and_runs_again(suite: Suite, wor
     await ended(suite, found[0], "completed")
 
 
+@pytest.mark.long
 async def test_the_command_shows_what_a_task_waits_for(suite: Suite, world: World) -> None:
     """A child, a worker, a limit; and the events of a task of unknown state."""
     await applied(suite, workflow("explained-inner", {"id": "waits", "wait": {"event": "go"}}))

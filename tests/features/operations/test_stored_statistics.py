@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from flowmesh.testing.suite import Suite
 from tests.features.steps import step, workflow
 
@@ -18,6 +20,7 @@ async def _stats(suite: Suite) -> dict[str, object]:
     }
 
 
+@pytest.mark.long
 async def test_statistics_survive_a_restart(tmp_path: Path) -> None:
     """Statistics from before are shown at once, and later ones are added to them."""
     for starts in (1, 2, 3):

@@ -215,6 +215,7 @@ async def test_a_failed_execution_is_explained(flowmesh: Run, broken: str) -> No
     assert "not retried: its policy has a single attempt (`maxAttempts`)" in " ".join(task.split())
 
 
+@pytest.mark.long
 async def test_a_start_explains_its_wait(flowmesh: Run, suite: Suite) -> None:
     """After one second, beside the output."""
     flow = Workflow("cli-waits")
@@ -227,6 +228,7 @@ async def test_a_start_explains_its_wait(flowmesh: Run, suite: Suite) -> None:
     assert "[NO_WORKER]" in outcome.err
 
 
+@pytest.mark.long
 async def test_the_rest_port_of_a_suite_is_named(flowmesh: Run, suite: Suite) -> None:
     """With the gRPC address that was meant."""
     rest = suite.about["http"].removeprefix("http://")

@@ -125,6 +125,7 @@ async def test_a_killed_worker_repeats_nothing(
     assert len(recorded) == len({index for index, _ in recorded})
 
 
+@pytest.mark.long
 async def test_a_killed_worker_repeats_only_repeatable_steps_that_ran_ahead(
     suite: Suite, client: Client, tmp_path: Path
 ) -> None:

@@ -406,6 +406,7 @@ async def test_a_dry_run_lists_calls_and_makes_none(equipped: Suite) -> None:
     assert listed["publish"]["body"]["data"] == [1]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-56")
 @pytest.mark.parametrize("mode", ["inline", "thread", "process"])
 async def test_what_a_handler_logs_and_counts_is_seen_in_the_trace(

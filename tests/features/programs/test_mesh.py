@@ -269,6 +269,7 @@ async def edges_to(suite: Suite, name: str, calls: int) -> tuple[list[Any], Any]
     return found[0], found[1]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-01")
 async def test_the_topology_counts_real_calls(suite: Suite, own: Mesh) -> None:
     """Per pair with errors and durations, by gRPC, REST and command."""

@@ -255,6 +255,7 @@ async def test_api_keys_are_rotated_and_deleted(closed: Closed) -> None:
         assert await refused(caller, "GET", "/auth/me") == (401, "CREDENTIALS_INVALID")
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-113")
 async def test_users_of_a_company_are_listed_and_disabled(closed: Closed) -> None:
     """A disabled user is refused at once and cannot log in, until it is enabled again."""

@@ -61,6 +61,7 @@ def garbage(method: MethodDescriptor) -> Iterator[bytes]:
             yield data
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", sorted(METHODS))
 async def test_malformed_bytes_are_refused(wire: grpc.aio.Channel, path: str) -> None:
     """INVALID_ARGUMENT and MESSAGE_MALFORMED, whatever the bytes."""
@@ -108,6 +109,7 @@ def filled(message: Message, values: tuple[str, int, bytes, int], depth: int = 0
     return message
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_hostile_values_get_documented_errors(
     victim: Suite, wire: grpc.aio.Channel, kind: str
@@ -159,6 +161,7 @@ def with_field(base: Message, other: Message, path: tuple[str, ...]) -> bytes:
     return message.SerializeToString()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["nul", "long", "spaces"])
 async def test_a_hostile_field_gets_a_documented_error(
     victim: Suite, wire: grpc.aio.Channel, kind: str

@@ -107,6 +107,7 @@ async def test_a_browser_logs_in_by_cookie(closed: Closed) -> None:
     assert (await sent(closed, "GET", f"{AUTH}/me", cookies=cookies)).status == 401
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "site",
     [

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from flowmesh.testing.polling import until
 from flowmesh.testing.suite import Suite
 from tests.features import store
@@ -52,6 +54,7 @@ def examples(described: Any) -> Iterator[tuple[str, str, Any]]:
                 yield method.upper(), path.format_map(names), body
 
 
+@pytest.mark.long
 async def test_every_example_of_a_request_is_accepted(suite: Suite) -> None:
     """Sent in the order of the document, after the definitions that they are about."""
     described = (await suite.get("/openapi.json")).json

@@ -148,6 +148,7 @@ async def test_a_disabled_user_cannot_refresh(closed: Closed) -> None:
     assert await refused(closed.caller(""), "refresh", body) == INVALID
 
 
+@pytest.mark.long
 async def test_a_new_password_ends_the_other_sessions(closed: Closed) -> None:
     """The session of the change remains valid; the former password is refused."""
     opened = await registered(closed, "changer@example.com")
@@ -216,6 +217,7 @@ async def test_look_alike_addresses_are_other_users(closed: Closed) -> None:
         assert await refused(closed.caller(""), "login", body) == INVALID
 
 
+@pytest.mark.long
 async def test_guesses_are_delayed_and_tell_nothing(closed: Closed) -> None:
     """After five failures an account waits, known or not, with the same answers."""
     await registered(closed, "guessed@example.com")

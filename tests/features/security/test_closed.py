@@ -41,6 +41,7 @@ async def test_a_call_without_a_credential_is_refused(closed: Closed) -> None:
     assert (await anyone.rest("GET", "/metrics"))[0] == 401
 
 
+@pytest.mark.long
 async def test_the_key_of_the_metrics_opens_the_metrics_alone(tmp_path: Path) -> None:
     """Prometheus reads them with the key in the file; a changed file counts at once."""
     file, key, changed = tmp_path / "metrics.key", "3f" * 16, "a4" * 16
@@ -124,6 +125,7 @@ async def test_sessions_are_refreshed_and_end_at_logout(closed: Closed) -> None:
         assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
+@pytest.mark.long
 async def test_a_wrong_password_delays_and_tells_nothing(closed: Closed) -> None:
     """An unknown user has the same answer; after five failures the next attempt waits."""
     anyone = closed.caller("")

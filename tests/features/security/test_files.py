@@ -160,6 +160,7 @@ async def test_a_list_has_pages_in_the_order_of_paths(closed: Closed) -> None:
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-119")
 async def test_64_mib_are_stored_and_one_byte_more_is_not(closed: Closed) -> None:
     """The limit holds for streams of unknown length too."""

@@ -156,6 +156,7 @@ async def grpc_texts(caller: Caller, execution: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.feature("S5-01")
 async def test_no_door_shows_a_sensitive_member_to_a_viewer(masked: Masked) -> None:
     """REST routes that read executions, by the OpenAPI document, and gRPC methods."""

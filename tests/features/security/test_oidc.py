@@ -298,6 +298,7 @@ async def test_an_answer_of_another_provider_is_refused(
         assert reason_of(await Browser(closed.suite.http_url).log_in(offered)) == REFUSED
 
 
+@pytest.mark.long
 async def test_documents_out_of_bounds_are_refused(
     closed: Closed, provider: OpenIdProvider, offered: str
 ) -> None:

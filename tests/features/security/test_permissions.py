@@ -98,6 +98,7 @@ async def test_permissions_of_what_no_worker_runs_are_refused(suite: Suite) -> N
     assert "permissions are for what workers run; delay is no such task" in answer.text
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-64")
 async def test_a_policy_of_ones_own_decides(tmp_path: Path, world: World) -> None:
     """It is asked once of a kind of task and execution, of tasks that declare nothing too."""

@@ -277,6 +277,7 @@ async def test_a_malformed_secret_is_refused(vault: Vault, name: str, value: byt
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-130")
 async def test_the_command_stores_and_lists_secrets(suite: Suite, world: World) -> None:
     """In an open suite, whose workflows use them too."""

@@ -155,6 +155,7 @@ async def test_each_value_of_a_key_has_its_own_limit(suite: Suite) -> None:
     assert floor.most <= 4
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-59", "S3-29")
 async def test_a_limit_is_changed_while_tasks_run(suite: Suite) -> None:
     """By REST and by command; what waits, why and for how long is there to see, per queue."""
@@ -308,6 +309,7 @@ async def test_tasks_go_to_workers_with_the_labels_they_require(suite: Suite) ->
         await plain.let_all_go([runs])
 
 
+@pytest.mark.long
 async def test_a_task_that_no_worker_begins_in_time_fails(suite: Suite) -> None:
     """Without a worker, and held by an emergency stop; with a worker it may run longer."""
     task = {"id": "wait", "taskRef": "begin-in-time", "scheduleToStart": "300ms"}
@@ -387,6 +389,7 @@ async def test_a_task_that_fails_comes_back_to_its_queue_later(suite: Suite) -> 
     assert tried[2] - tried[1] >= 0.4
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-28")
 async def test_tasks_that_were_given_up_are_listed(suite: Suite) -> None:
     """With queue, attempts and why, by REST, SDK and command."""

@@ -37,6 +37,7 @@ async def refused(caller: Caller, method: str, path: str, body: Any = None) -> t
     return status, answer["error"]["reason"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-114")
 async def test_versions_are_deployed_stopped_and_rolled_back(closed: Closed) -> None:
     """Each step shows its status; the deployed version runs, a stopped workflow does not start."""
