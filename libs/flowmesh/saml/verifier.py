@@ -6,6 +6,7 @@ are compared with the verified message here once more. Only RSA with SHA-256 or 
 
 import base64
 import binascii
+import re
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -37,6 +38,11 @@ _SIGNATURES = {
     Names.RSA_SHA384: hashes.SHA384(),
     Names.RSA_SHA512: hashes.SHA512(),
 }
+# A mark of UTF-8 and a declaration that names no other encoding, both optional, before markup.
+_OPENING = re.compile(
+    rb"""(\xef\xbb\xbf)?(<\?xml\s(?![^>]*encoding\s*+=\s*+(?!["']utf-8["']))[^>]*>)?\s*(?=<(?!\?xml\s))""",
+    re.I,
+)
 _SCHEMA = "saml-schema-protocol-2.0.xsd"
 
 
@@ -223,10 +229,16 @@ def _decoded(message: str) -> bytes:
 
 
 def _parsed(text: bytes) -> etree._Element:
-    """Return a message; raise Refused for comments, which no signature covers, and other markup."""
+    """Return a message; raise Refused for comments, which no signature covers, and other markup.
+
+    In UTF-8 only, as markup of another encoding has other bytes.
+    """
+    opening = _OPENING.match(text)
+    if opening is None or b"\0" in text:
+        raise Refused("the message is not XML in UTF-8")
     if b"<!" in text:
         raise Refused("the message has comments, a document type or other declarations")
-    if b"<?" in text.removeprefix(b"<?xml "):
+    if b"<?" in text[opening.end() :]:
         # The parser would leave them out.
         raise Refused("the message has processing instructions")
     return OneLogin_Saml2_XML.to_etree(text)

@@ -276,6 +276,11 @@ def test_a_key_that_is_no_rsa_key_signs_nothing(provider: SamlProvider) -> None:
         (encoded(b" " * (verifier.MESSAGE_BYTES_MAX + 1)), "more than 262,144 bytes"),
         (encoded(b"<!DOCTYPE a><a/>"), "comments, a document type"),
         (encoded(b"<a><?evil?></a>"), "processing instructions"),
+        (encoded(b"<?xml version='1.0' encoding='utf-8'?><?evil?><a/>"), "processing instructions"),
+        (encoded("<!DOCTYPE a><a/>".encode("utf-16")), "not XML in UTF-8"),
+        (encoded("<!DOCTYPE a><a/>".encode("utf-16-le")), "not XML in UTF-8"),
+        (encoded("<?xml version='1.0'?><!DOCTYPE a><a/>".encode("cp037")), "not XML in UTF-8"),
+        (encoded(b"<?xml version='1.0' encoding = 'utf-7'?>+ADwAIQ-"), "not XML in UTF-8"),
         (encoded(b"<a"), "the message is not valid: "),
     ],
 )
@@ -305,3 +310,18 @@ def test_a_confirmation_of_another_login_is_refused(
     wanted = msgspec.json.decode(expected_of(provider), type=Expected)
     with pytest.raises(verifier.Refused, match=reason):
         verifier._check_addressed(wanted, answer, assertion)
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        b"",
+        b"\xef\xbb\xbf",
+        b"<?xml version='1.0'?>\n",
+        b'<?xml version="1.0" encoding = "UTF-8" ?>',
+    ],
+)
+def test_openings_of_messages_in_utf_8(provider: SamlProvider, opening: bytes) -> None:
+    """The mark and the declaration may be there; what is refused here is the message itself."""
+    with pytest.raises(verifier.Refused, match="exactly one signature of the logout"):
+        verifier.verified("logout", expected_of(provider), encoded(opening + b"<a/>"))
