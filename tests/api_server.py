@@ -276,11 +276,14 @@ def _json(body: Object, code: int = 200) -> web.Response:
 def _parsed(path: str) -> tuple[str, str, str, str]:
     """Return plural, namespace, name and subresource of a path."""
     words = path.strip("/").split("/")
+    measured = words[1] == "metrics.k8s.io"
     words = words[2:] if words[0] == "api" else words[3:]
     namespace = ""
     if words[0] == "namespaces" and len(words) > 2:
         namespace, words = words[1], words[2:]
     plural, name, subresource = (*words, "", "")[:3]
+    # Metrics of pods have the plural of pods.
+    plural = "podmetrics" if measured else plural
     return plural, namespace, name, subresource
 
 

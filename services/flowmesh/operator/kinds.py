@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
+from lightkube.generic_resource import GenericNamespacedResource
 
 from flowmesh.definitions.editor.kubernetes import (
     GROUP,
@@ -12,13 +12,13 @@ from flowmesh.definitions.editor.kubernetes import (
     applications,
     resources,
 )
+from flowmesh.extras.kubernetes import namespaced_kind
 
 Object = Mapping[str, Any]
 """An object of the API server, as JSON."""
 
 KINDS: Final[Mapping[str, type[GenericNamespacedResource]]] = {
-    each.kind: create_namespaced_resource(GROUP, VERSION, each.kind, each.plural)
-    for each in resources()
+    each.kind: namespaced_kind(GROUP, VERSION, each.kind, each.plural) for each in resources()
 }
 PROVISIONED: Final = frozenset(each.kind for each in applications())
 AGENTS: Final = frozenset(each.kind for each in agents())

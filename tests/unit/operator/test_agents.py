@@ -17,7 +17,8 @@ from flowmesh.errors import (
     WrongState,
 )
 from flowmesh.operator.agents import Agents, policy_of, spec_of
-from tests.unit.operator.stubs import Stub, key, made, ready
+from tests.stubs import Stub
+from tests.unit.operator.made import key, made, ready
 
 OWNER = "kubernetes/c1/shop"
 SPEC = made("AgentSpec", "packer", {"command": ["python", "x.py"], "isolation": "sandbox"})

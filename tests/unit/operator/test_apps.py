@@ -17,7 +17,8 @@ from flowmesh.operator.provisioning.manifests import COLOUR, SWITCHED
 from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.status import Outcome
 from tests.api_server import SYSTEM, ApiServer, Refused, api_server
-from tests.unit.operator.stubs import Stub, key, made, ready
+from tests.stubs import Stub
+from tests.unit.operator.made import key, made, ready
 
 
 class Place:

@@ -15,7 +15,8 @@ from flowmesh.errors import NotFound
 from flowmesh.operator.objects import Objects
 from flowmesh.operator.provisioning import checks
 from flowmesh.operator.provisioning.checks import Checks
-from tests.unit.operator.stubs import Stub, made
+from tests.stubs import Stub
+from tests.unit.operator.made import made
 
 HOST = "127.0.0.1"
 SMOKE = {"workflow": "smoke"}

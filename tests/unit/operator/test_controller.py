@@ -25,7 +25,8 @@ from flowmesh.operator.work_queue import WorkQueue
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
 from tests.api_server import SYSTEM, ApiServer, Refused, api_server
-from tests.unit.operator.stubs import Stub, key, made, ready
+from tests.stubs import Stub
+from tests.unit.operator.made import key, made, ready
 
 APPLIED = pb.ApplyResponse(resources=[pb.AppliedResource(name="pay", version=1, digest="d1")])
 PAY = made("Workflow", "pay", {"tasks": [{"id": "a", "taskRef": "charge"}]})

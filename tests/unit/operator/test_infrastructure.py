@@ -11,7 +11,8 @@ from flowmesh.operator.provisioning.checks import Checks
 from flowmesh.operator.provisioning.infrastructure import KINDS
 from flowmesh.operator.provisioning.provisioner import SEED, Provisioner
 from tests.api_server import SYSTEM, ApiServer, api_server
-from tests.unit.operator.stubs import Stub, key, made
+from tests.stubs import Stub
+from tests.unit.operator.made import key, made
 
 
 class Place:

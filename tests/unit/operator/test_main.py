@@ -25,7 +25,8 @@ from flowmesh.runtime.loop import Loop
 from flowmesh.telemetry import Metrics
 from flowmesh.testing.polling import done
 from tests.api_server import HOST, SYSTEM, ApiServer, write_kubeconfig
-from tests.unit.operator.stubs import Stub, made
+from tests.stubs import Stub
+from tests.unit.operator.made import made
 from tests.unit.operator.test_certificates import INSTALLED, published
 
 APPLIED = pb.ApplyResponse(resources=[pb.AppliedResource(name="pay", version=1, digest="d1")])

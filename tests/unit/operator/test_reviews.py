@@ -20,7 +20,8 @@ from flowmesh.operator.provisioning.provisioner import Provisioner
 from flowmesh.operator.reviews import Reviewer
 from flowmesh.operator.suite import Suite
 from tests.api_server import SYSTEM, ApiServer, Refused, api_server
-from tests.unit.operator.stubs import Stub, made
+from tests.stubs import Stub
+from tests.unit.operator.made import made
 
 PAY = made("Workflow", "pay", {"tasks": [{"id": "a", "taskRef": "charge"}]})
 CHARGE = made("WorkflowTask", "charge", {"type": "charge"})

@@ -16,7 +16,7 @@ from flowmesh.operator import scaler
 from flowmesh.operator.kinds import NAMESPACE
 from flowmesh.operator.objects import Objects
 from flowmesh.operator.scaler import METRIC, Scaler, ScalerServer
-from tests.unit.operator.stubs import Stub
+from tests.stubs import Stub
 
 HOST = "127.0.0.1"
 

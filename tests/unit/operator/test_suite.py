@@ -18,7 +18,8 @@ from flowmesh.errors import (
     WrongState,
 )
 from flowmesh.operator.suite import Suite
-from tests.unit.operator.stubs import Stub, key, made
+from tests.stubs import Stub
+from tests.unit.operator.made import key, made
 
 OWNER = "kubernetes/c1/shop"
 WORKFLOW = made("Workflow", "pay", {"tasks": [{"id": "a"}, {"id": "b"}]})

@@ -13,7 +13,7 @@ from flowmesh.operator.kinds import KINDS
 from flowmesh.operator.watcher import Watcher
 from flowmesh.testing.polling import done
 from tests.api_server import ApiServer, Refused, api_server
-from tests.unit.operator.stubs import made
+from tests.unit.operator.made import made
 
 
 class Followed:

@@ -8,11 +8,11 @@ from typing import Any, Final
 import httpx2
 from lightkube import ApiError, AsyncClient
 from lightkube.core.exceptions import ConfigError
-from lightkube.generic_resource import create_global_resource, create_namespaced_resource
 from lightkube.types import PatchType
 
 from flowmesh.definitions.editor.kubernetes import GROUP, VERSION
 from flowmesh.errors import Unavailable, WrongState
+from flowmesh.extras.kubernetes import global_kind, namespaced_kind
 from flowmesh.fleet.driving import pods
 from flowmesh.fleet.driving.credentials import Credentials
 from flowmesh.fleet.driving.driver import Observed, Started
@@ -20,14 +20,12 @@ from flowmesh.fleet.driving.pods import Object
 from flowmesh.fleet.storage.records import AgentRow, SpecRow
 from flowmesh.runtime import Settings, StartError
 
-POD: Final = create_namespaced_resource("", "v1", "Pod", "pods")
-SECRET: Final = create_namespaced_resource("", "v1", "Secret", "secrets")
-POLICY: Final = create_namespaced_resource(
-    "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"
-)
-AGENT_SPEC: Final = create_namespaced_resource(GROUP, VERSION, "AgentSpec", "agentspecs")
-NAMESPACE: Final = create_global_resource("", "v1", "Namespace", "namespaces")
-METRICS: Final = create_namespaced_resource("metrics.k8s.io", "v1beta1", "PodMetrics", "pods")
+POD: Final = namespaced_kind("", "v1", "Pod", "pods")
+SECRET: Final = namespaced_kind("", "v1", "Secret", "secrets")
+POLICY: Final = namespaced_kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+AGENT_SPEC: Final = namespaced_kind(GROUP, VERSION, "AgentSpec", "agentspecs")
+NAMESPACE: Final = global_kind("", "v1", "Namespace", "namespaces")
+METRICS: Final = namespaced_kind("metrics.k8s.io", "v1beta1", "PodMetrics", "pods")
 Labels = dict[str, Any]
 MANAGER: Final = "flowmesh-fleet"
 # Pause between readings of metrics, and after a cluster without them.
@@ -180,10 +178,11 @@ class PodDriver:
             for namespace in self._namespaces or ("*",):
                 async for each in self._client.list(METRICS, namespace=namespace, labels=labels):
                     name = str(each["metadata"]["name"])
-                    (usage,) = (one["usage"] for one in each["containers"])
+                    # None yet, or one of a mesh beside that of the agent.
+                    usages = [one["usage"] for one in each["containers"]]
                     before = self._used.get(name, (0.0, 0))[0]
-                    cpu_s = before + pods.quantity(usage["cpu"]) * passed
-                    used[name] = cpu_s, round(pods.quantity(usage["memory"]))
+                    cpu_s = before + sum(pods.quantity(one["cpu"]) for one in usages) * passed
+                    used[name] = cpu_s, round(sum(pods.quantity(one["memory"]) for one in usages))
         except (ApiError, httpx2.HTTPError):
             # A cluster without metrics answers by plain text.
             self._measure_at = now + NO_METRICS_S

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from lightkube import ApiError, AsyncClient
-from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import PatchType
 
 from flowmesh.api.definition.v1 import definition_pb2
+from flowmesh.extras.kubernetes import namespaced_kind
 from flowmesh.operator.kinds import FIELD_MANAGER, Key, Object
 from flowmesh.operator.limits import PROVISION_AGAIN_S, PROVISION_PROGRESS_S
 from flowmesh.operator.objects import Objects, condition
@@ -23,7 +23,7 @@ from flowmesh.operator.status import Outcome
 
 SEED: Final = "flowmesh-infrastructure"
 _KINDS: Final = {
-    kind: create_namespaced_resource(group, version, kind, plural)
+    kind: namespaced_kind(group, version, kind, plural)
     for group, version, kind, plural in (
         ("apps", "v1", "Deployment", "deployments"),
         ("apps", "v1", "StatefulSet", "statefulsets"),
