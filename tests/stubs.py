@@ -16,11 +16,11 @@ class Stub:
         self.answers: dict[str, Any] = answers
         self.calls: list[tuple[str, Any]] = []
 
-    def __getattr__(self, method: str) -> Callable[[Any], Awaitable[Any]]:
+    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
         if not method[0].isupper():
             raise AttributeError(method)
 
-        async def call(request: Any) -> Any:
+        async def call(request: Any, timeout: float | None = None) -> Any:
             self.calls.append((method, request))
             answer = self.answers[method]
             if isinstance(answer, list):
