@@ -144,7 +144,7 @@ async def test_a_wrong_request_is_answered_and_the_next_one_too(supervisor: Runn
 
 async def test_each_limit_ends_an_agent_and_names_itself(supervisor: Running) -> None:
     """Memory, processes, and the size of the folder."""
-    hungry = "import time; x = b'x' * (48 << 20); time.sleep(300)"
+    hungry = "import signal; x = b'x' * (48 << 20); signal.pause()"
     supervisor.spawn("memory", sys.executable, "-S", "-c", hungry, memory_bytes=32 * MIB)
     supervisor.spawn("pids", "sh", "-c", "for n in 1 2 3 4 5 6; do sleep 300 & done; wait", pids=3)
     filled = "mkdir a; for n in 1 2 3; do head -c 60000 /dev/zero > a/$n; done; sleep 300"
