@@ -1,16 +1,20 @@
 """Runs commands against a stand-in server: exit code, output and messages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from flowmesh.cli import common
+from flowmesh.cli import common, output
 from flowmesh.cli.command_line import run as run_command
+from tests.unit.cli.scripted_suite import ScriptedSuite
 from tests.unit.sdk.stand_ins import StandIn
 
 
@@ -27,6 +31,8 @@ class Outcome:
         return orjson.loads(self.out)
 
 
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+"""The time of commands with a scripted suite."""
 Run = Callable[..., Awaitable[Outcome]]
 
 
@@ -58,3 +64,19 @@ def flowmesh(
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[ScriptedSuite]:
+    """A server of all methods for the commands of a module, at a fixed time in UTC."""
+    with ScriptedSuite().serving() as suite, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("FLOWMESH_")]:
+            patch.delenv(name)
+        patch.setenv("FLOWMESH_ADDRESS", suite.address)
+        patch.setenv("USER", "ada")
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        patch.setattr(output, "now", lambda: NOW)
+        patch.setattr(common, "CONNECT_TIMEOUT_S", 20.0)
+        yield suite
+    time.tzset()

@@ -2,9 +2,11 @@
 
 import base64
 import importlib
+import io
 import json
 import pkgutil
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,16 +14,20 @@ from functools import cache
 from typing import Any
 
 import grpc
+import pytest
 from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 import flowmesh.api
-from flowmesh.errors import REASONS, FlowmeshError, Unimplemented
+from flowmesh.cli.command_line import run
+from flowmesh.errors import REASONS, FlowmeshError, Unimplemented, Violation
 from flowmesh.rpc.status import DETAILS_KEY, status_of
 
 THREADS = 8
+ADDRESS = "127.0.0.1:7450"
+"""In transcripts, the address of the suite."""
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LARGE = (
     FieldDescriptor.TYPE_INT64,
@@ -134,7 +140,9 @@ def _methods() -> Mapping[str, MethodDescriptor]:
 def _message(method: MethodDescriptor, given: Any, context: Any) -> Message:
     if "error" in given and "error" not in method.output_type.fields_by_name:
         reason = given["error"]
-        _abort(context, REASONS[reason].error(reason, given.get("message", "refused")))
+        violations = tuple(Violation("", each) for each in given.get("violations", ()))
+        kind = REASONS[reason].error
+        _abort(context, kind(reason, given["message"], violations=violations))
     message = GetMessageClass(method.output_type)()
     return ParseDict(_with_bytes(given, method.output_type, _encoded), message)
 
@@ -184,3 +192,20 @@ def _field(field: FieldDescriptor, value: Any, change: Callable[[Any], Any]) -> 
     if field.type in LARGE:
         return int(value)
     return value if kind is None else _with_bytes(value, kind, change)
+
+
+def placed(text: str, scripted: ScriptedSuite) -> str:
+    """Return the text with the address that the suite has in transcripts."""
+    return text.replace(scripted.address, ADDRESS)
+
+
+def called(
+    words: str, entry: Mapping[str, Any], scripted: ScriptedSuite, monkeypatch: pytest.MonkeyPatch
+) -> int:
+    """Run a command with the standard input and the answers of an entry; return its code."""
+    stdin = io.TextIOWrapper(io.BytesIO(entry.get("stdin", entry.get("types", "")).encode()))
+    monkeypatch.setattr("sys.stdin", stdin)
+    if "types" in entry:
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    scripted.play(entry.get("answers", {}))
+    return run(shlex.split(words))

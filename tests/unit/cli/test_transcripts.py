@@ -6,26 +6,15 @@ answers of methods, the text of standard input or what a person `types`, `files`
 it prints with `--json`, and the files that it `writes`.
 """
 
-import io
 import json
-import os
-import shlex
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from flowmesh.cli import common, output
-from flowmesh.cli.command_line import run
-from tests.unit.cli.scripted_suite import ScriptedSuite
+from tests.unit.cli.scripted_suite import ScriptedSuite, called, placed
 
-ADDRESS = "127.0.0.1:7450"
-"""In transcripts, the address of the suite."""
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.yaml"))
 
 
@@ -43,26 +32,10 @@ ALL = [
 ]
 
 
-@pytest.fixture(scope="module")
-def suite() -> Iterator[ScriptedSuite]:
-    """One server for all entries."""
-    with ScriptedSuite().serving() as scripted, pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("FLOWMESH_")]:
-            patch.delenv(name)
-        patch.setenv("FLOWMESH_ADDRESS", scripted.address)
-        patch.setenv("USER", "ada")
-        patch.setenv("TZ", "UTC")
-        time.tzset()
-        patch.setattr(output, "now", lambda: NOW)
-        patch.setattr(common, "CONNECT_TIMEOUT_S", 20.0)
-        yield scripted
-    time.tzset()
-
-
 @pytest.mark.parametrize("entry", ALL)
 def test_a_command_prints_its_transcript(
     entry: dict[str, Any],
-    suite: ScriptedSuite,
+    scripted: ScriptedSuite,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -70,12 +43,12 @@ def test_a_command_prints_its_transcript(
     """It sends what it should, and shows the answers as text and as a document."""
     prepare(entry, tmp_path, monkeypatch)
     for words in entry.get("first", ()):
-        called(words, entry, suite, monkeypatch)
+        called(words, entry, scripted, monkeypatch)
     capsys.readouterr()
-    code = called(entry["run"], entry, suite, monkeypatch)
+    code = called(entry["run"], entry, scripted, monkeypatch)
     shown = capsys.readouterr()
-    sent = {name: suite.requests(name) for name in entry.get("sends", {})}
-    assert (placed(shown.out, suite), placed(shown.err, suite), code) == (
+    sent = {name: scripted.requests(name) for name in entry.get("sends", {})}
+    assert (placed(shown.out, scripted), placed(shown.err, scripted), code) == (
         entry.get("out", ""),
         entry.get("err", ""),
         entry.get("code", 0),
@@ -86,27 +59,10 @@ def test_a_command_prints_its_transcript(
     if "json" in entry:
         prepare(entry, tmp_path / "document", monkeypatch)
         for words in entry.get("first", ()):
-            called(words, entry, suite, monkeypatch)
+            called(words, entry, scripted, monkeypatch)
         capsys.readouterr()
-        assert called(f"{entry['run']} --json", entry, suite, monkeypatch) == entry.get("code", 0)
-        assert json.loads(placed(capsys.readouterr().out, suite)) == entry["json"]
-
-
-def placed(text: str, suite: ScriptedSuite) -> str:
-    """Return the text with the address that the suite has in transcripts."""
-    return text.replace(suite.address, ADDRESS)
-
-
-def called(
-    words: str, entry: dict[str, Any], suite: ScriptedSuite, monkeypatch: pytest.MonkeyPatch
-) -> int:
-    """Run a command with the standard input and the answers of an entry; return its code."""
-    stdin = io.TextIOWrapper(io.BytesIO(entry.get("stdin", entry.get("types", "")).encode()))
-    monkeypatch.setattr("sys.stdin", stdin)
-    if "types" in entry:
-        monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    suite.play(entry["answers"])
-    return run(shlex.split(words))
+        assert called(f"{entry['run']} --json", entry, scripted, monkeypatch) == code
+        assert json.loads(placed(capsys.readouterr().out, scripted)) == entry["json"]
 
 
 def prepare(entry: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
