@@ -15,7 +15,7 @@ import yaml
 
 from tests.unit.cli.scripted_suite import ScriptedSuite, called, placed
 
-TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.yaml"))
+TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.yaml"))
 
 
 def entries(file: Path) -> list[dict[str, Any]]:
