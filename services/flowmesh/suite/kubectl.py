@@ -92,18 +92,18 @@ def _proxy(folder: Path, options: dict[str, str]) -> Iterator[None]:
 def _tunnel(folder: Path, namespace: str) -> Iterator[None]:
     """Carry the connections of a socket to the gateway during the block, in a thread."""
     loop = asyncio.new_event_loop()
-    ready = threading.Event()
+    ready, stopped = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
         await asyncio.start_unix_server(
             lambda reader, writer: _carry(reader, writer, folder, namespace), folder / "grpc"
         )
         ready.set()
+        await stopped.wait()
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(serve())
-        loop.run_forever()
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -111,7 +111,7 @@ def _tunnel(folder: Path, namespace: str) -> Iterator[None]:
     try:
         yield
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stopped.set)
         thread.join(STARTS_S)
         _end(loop)
 
