@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flowmesh.extras import ExtraMissing, extra_of, install_command, needed_by
+from flowmesh.extras import DISTRIBUTION, ExtraMissing, extra_of, install_command, needed_by
 
 PIP = "pip install"
 WHEEL = "https://packages.example/flowmesh_suite-1.0-py3-none-any.whl"
@@ -37,8 +37,8 @@ def installed(folder: Path, url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "command"),
     [
-        ("", f"{PIP} 'flowmesh-suite[saml]'"),
-        (WHEEL, f"{PIP} 'flowmesh-suite[saml] @ {WHEEL}'"),
+        ("", f"{PIP} '{DISTRIBUTION}[saml]'"),
+        (WHEEL, f"{PIP} '{DISTRIBUTION}[saml] @ {WHEEL}'"),
         ("file:///srv/my%20wheels/f.whl", f"{PIP} '/srv/my wheels/f.whl[saml]'"),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_missing_module_names_the_extra(
     error.__cause__ = ModuleNotFoundError(name="onelogin.saml2")
     with pytest.raises(ExtraMissing) as raised, needed_by("`flowmesh serve`", extra):
         raise error
-    text = f"{PIP} 'flowmesh-suite[{named}]'"
+    text = f"{PIP} '{DISTRIBUTION}[{named}]'"
     assert str(raised.value) == f"`flowmesh serve` needs packages that are not installed: {text}"
 
 
