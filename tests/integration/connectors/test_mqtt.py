@@ -109,11 +109,14 @@ async def test_a_user_that_the_broker_refuses_ends_the_bridge(port: int) -> None
 
 async def test_a_second_connection_of_a_session_ends_the_first(port: int) -> None:
     """Whatever waits fails, and the bridge connects again."""
-    ends = [Source({**url(port), "filter": "three/#", "client": "same"}, context("s"))
-            for _ in range(2)]  # fmt: skip
-    reader = ends[0].read("")
+    options = {**url(port), "filter": "three/#", "client": "same"}
+    ends = [Source(options, context("s")) for _ in range(2)]
+    async with device(port) as (made, _):
+        await sent(made, "three/a", b"1", retain=True)
+    # What it has read shows that it is subscribed.
+    reader, batch = await read(ends[0])
+    await ends[0].stored(batch)
     waiting = asyncio.ensure_future(anext(reader))
-    await done("connected", lambda: ends[0]._session.is_open, within_s=WAIT_S)
     other = ends[1].read("")
     second = asyncio.ensure_future(anext(other))
     with pytest.raises(ConnectionError, match="has disconnected"):

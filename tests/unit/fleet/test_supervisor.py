@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -150,9 +151,9 @@ async def test_each_limit_ends_an_agent_and_names_itself(supervisor: Running) ->
     filled = "mkdir a; for n in 1 2 3; do head -c 60000 /dev/zero > a/$n; done; sleep 300"
     supervisor.spawn("disk", "sh", "-c", filled, disk_bytes=100_000)
     said = {name: (await supervisor.ended(name))["killed"] for name in ("memory", "pids", "disk")}
-    assert said["memory"].startswith("LIMIT_MEMORY: ")
-    assert said["pids"] == "LIMIT_PIDS: 7 processes"
-    assert said["disk"] == "LIMIT_DISK: 175 KiB in its folder"
+    assert re.fullmatch(r"LIMIT_MEMORY: \d+ MiB in use", said["memory"])
+    assert re.fullmatch("LIMIT_PIDS: [4-7] processes", said["pids"])
+    assert re.fullmatch(r"LIMIT_DISK: 1\d\d KiB in its folder", said["disk"])
 
 
 async def test_the_kernel_holds_the_other_limits(supervisor: Running) -> None:
