@@ -215,7 +215,10 @@ def test_a_child_that_loses_a_race_is_stopped() -> None:
 def test_a_child_tells_its_parent_how_it_ended() -> None:
     """Output or failure, once; a detached execution reports nothing."""
     link = link_pb2.Link(parent_id="exec-0", parent_node="pay", parent_attempt=2, depth=1)
-    run = Run(plan(node("a")), link=link)
+    run = Run(plan(node("first"), node("a", "first")), link=link)
+    assert not told(run)
+    run.complete("first")
+    assert not told(run)
     run.complete("a", b'"done"')
     (message,) = told(run)
     assert (message.outcome.parent_id, message.outcome.node) == ("exec-0", "pay")

@@ -4,6 +4,7 @@ import pytest
 
 from flowmesh.contract.json_value import Json
 from flowmesh.definitions import compile_source
+from flowmesh.definitions.limits import LABEL_CHARACTERS_MAX
 from flowmesh.definitions.reading.reader import shown
 from flowmesh.errors import Invalid
 from tests.features.natives import text, workflow
@@ -64,3 +65,35 @@ def test_a_delay_may_be_a_number_or_a_template() -> None:
 def test_any_value_is_shown_shortened(value: Json, words: str) -> None:
     """In a form that its author recognizes."""
     assert shown(value) == words
+
+
+@pytest.mark.parametrize("length", [1, LABEL_CHARACTERS_MAX])
+def test_labels_have_names_and_values_up_to_the_limit(length: int) -> None:
+    """One character more in either is a problem, and so is an empty name."""
+
+    def labels(name: str, value: str) -> None:
+        resource = workflow("w", {"id": "a", "taskRef": "noop"})
+        resource["metadata"]["labels"] = {name: value}
+        compile_source(text(resource).encode())
+
+    labels("n" * length, "v" * length)
+    longer = LABEL_CHARACTERS_MAX + 1
+    for name, value in (("n" * longer, "v"), ("n", "v" * longer), ("", "v")):
+        with pytest.raises(Invalid, match="a label is a string of at most"):
+            labels(name, value)
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_compensation_has_a_default_for_each_end(value: bool) -> None:
+    """What is not named stays: after a failure and a cancellation, not after a termination."""
+
+    def ends(**compensation: Json) -> tuple[bool, bool, bool]:
+        task = {"id": "a", "taskRef": "noop", "undo": {"taskRef": "noop"}}
+        made = compile_source(text(workflow("w", task, compensation=compensation)).encode())
+        found = made.compensation
+        return not found.not_on_failure, not found.not_on_cancel, found.on_terminate
+
+    assert ends() == (True, True, False)
+    assert ends(onFailure=value) == (value, True, False)
+    assert ends(onCancel=value) == (True, value, False)
+    assert ends(onTerminate=value) == (True, True, value)
