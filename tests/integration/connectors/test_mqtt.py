@@ -77,6 +77,8 @@ async def test_records_are_published_in_order(port: int) -> None:
     """To the topics of their keys or to one; a key that is no topic is refused alone."""
     async with device(port) as (made, received):
         made.subscribe("two/#", 1)
+        await sent(made, "two/begin", b"0")
+        await done("subscribed", lambda: received, within_s=WAIT_S)
         sink = Sink({**url(port), "retain": True}, context("out"))
         assert await sink.position() == ""
         batch = Batch((Record(b"1", "two.a"), Record(b"2", "two.+"), Record(b"3", "two.b")))
@@ -87,8 +89,9 @@ async def test_records_are_published_in_order(port: int) -> None:
         fixed = Sink({**url(port), "topic": "two/fixed", "client": "mine"}, context("out"))
         await fixed.write(Batch((Record(b"4", "ignored"),)))
         await fixed.close()
-        await done("received", lambda: len(received) == 3, within_s=WAIT_S)
+        await done("received", lambda: len(received) == 4, within_s=WAIT_S)
     assert [(each.topic, each.payload) for each in received] == [
+        ("two/begin", b"0"),
         ("two/a", b"1"),
         ("two/b", b"3"),
         ("two/fixed", b"4"),
