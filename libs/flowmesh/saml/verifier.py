@@ -40,7 +40,8 @@ _SIGNATURES = {
 }
 # A mark of UTF-8 and a declaration that names no other encoding, both optional, before markup.
 _OPENING = re.compile(
-    rb"""(\xef\xbb\xbf)?(<\?xml\s(?![^>]*encoding\s*+=\s*+(?!["']utf-8["']))[^>]*>)?\s*(?=<(?!\?xml\s))""",
+    rb"""(\xef\xbb\xbf)?(<\?xml\s(?![^>]*encoding\s*+=\s*+(?!["']utf-8["']))[^>]*>)?"""
+    rb"""\s*(?=<(?!\?xml\s))""",
     re.I,
 )
 _SCHEMA = "saml-schema-protocol-2.0.xsd"
