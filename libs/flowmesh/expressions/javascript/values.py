@@ -7,6 +7,7 @@ bytes: `undefined` and objects are bytes, which JSON never contains. No function
 import math
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 Primitive = float | str | bool | bytes | None
@@ -87,7 +88,7 @@ def number_text(value: float) -> str:
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
+        return str(int(Decimal(repr(value))))
     digits, _, exponent = repr(value).partition("e")
     if not exponent:
         return digits
