@@ -173,7 +173,7 @@ class _Rewriter:
             stop = end.end() - 1 if text.endswith(" -", begin, end.end()) else end.end()
             trims = stop < end.end()
             if not _COMMENT.match(text, begin, stop):
-                written += self._action(text, begin, stop, path)
+                written += self._action(text, begin, stop, path, text[start:position])
         rest = "" if start >= 0 else text[position:]
         written.append(rest.lstrip() if trims else rest)
         return [part for part in written if part]
@@ -185,11 +185,11 @@ class _Rewriter:
             self._problems.append(Problem(path, message))
         return self._actions > EXPRESSIONS_MAX or len(self._problems) >= PROBLEMS_MAX
 
-    def _action(self, text: str, start: int, end: int, path: str) -> list[Part]:
+    def _action(self, text: str, start: int, end: int, path: str, shown: str) -> list[Part]:
         try:
             return [(_located(_Action(text, start, end).whole(), self._locate),)]
         except _Wrong as error:
-            message = f"{text[start - 2 : end + 2]!r} at offset {error.offset}: {error.message}"
+            message = f"{shown!r} at offset {error.offset}: {error.message}"
             self._problems.append(Problem(path, message, error.code, error.offset))
             return []
 

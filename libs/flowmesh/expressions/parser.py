@@ -63,7 +63,8 @@ def parse_expression(
 
     Errors in calls are appended to the mistakes. Raises ReferenceInvalid for syntax errors.
     """
-    if not _BEYOND_REFERENCES.search(text[start:end]):
+    source = text[start:end]
+    if source.strip() not in _CONSTANTS and not _BEYOND_REFERENCES.search(source):
         return parse_reference(text, start, end, at)
     parser = _Parser(text, start, end, at, compilation)
     expression = parser.pipeline(0)

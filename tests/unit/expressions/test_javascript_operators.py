@@ -13,7 +13,7 @@ from flowmesh.expressions.conditions import Condition
 OPERATORS = (
     *("||", "&&", "==", "!=", "===", "!==", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"),
 )
-VALUES = (0, 1, 2, "0", "1", "")
+VALUES = (0, 2, "0", "1", "")
 CONTEXTS = [dict(zip("abc", values, strict=True)) for values in itertools.product(VALUES, repeat=3)]
 
 
@@ -229,6 +229,34 @@ def test_members_and_methods_agree(source: str) -> None:
         assert made.evaluate({"context": context}) is truths(source, [context])[0]
 
 
+def test_each_character_of_a_text_is_kept() -> None:
+    """At the ends of ASCII and of the plane, quotes and controls."""
+    codes = (
+        *range(1, 128, 6),
+        10,
+        13,
+        31,
+        32,
+        34,
+        39,
+        92,
+        126,
+        127,
+        128,
+        0x2028,
+        0xD7FF,
+        0xE000,
+        0xFFFF,
+        0x10000,
+        0x10FFFF,
+    )
+    for character in map(chr, codes):
+        written = "".join(f"\\u{{{ord(each):x}}}" for each in character)
+        agrees(f"context.a === '{written}'", [{"a": character}, {"a": f"{character}x"}])
+        if character not in "\r\n'\\":
+            assert condition(f"context.a === '{character}'").evaluate({"context": {"a": character}})
+
+
 @pytest.mark.parametrize(
     ("source", "offset"),
     [("context.a > b", 12), ("b > c", 0), ("context.a.__proto__", 10), ("context['__x']", 8)],
@@ -248,12 +276,31 @@ def test_an_expression_has_at_most_200_parts(unit: str, most: int) -> None:
         condition(" && ".join([unit] * (most + 1)))
 
 
-def test_an_expression_is_nested_at_most_64_levels() -> None:
-    """In parentheses, and by operators before an operand."""
-    assert compile_condition("!" * 64 + "true", dialect="javascript") is not None
-    for source in ("!" * 65 + "true", "(" * 65 + "true" + ")" * 65):
-        with pytest.raises(ExpressionInvalid, match="at most 64 levels"):
-            condition(source)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("!", ""),
+        ("- ", ""),
+        ("+ ", ""),
+        ("typeof ", ""),
+        ("(", ")"),
+        ("true ? ", " : 1"),
+        ("true ? 1 : ", ""),
+        ("context.s.includes(", ")"),
+    ],
+)
+def test_an_expression_is_nested_at_most_64_levels(before: str, after: str) -> None:
+    """By each operator before an operand, parentheses, choices and calls."""
+    compile_condition(before * 64 + "1" + after * 64, dialect="javascript")
+    with pytest.raises(ExpressionInvalid, match="at most 64 levels"):
+        compile_condition(before * 65 + "1" + after * 65, dialect="javascript")
+
+
+def test_an_operand_on_the_right_is_a_level() -> None:
+    """And its parentheses another."""
+    compile_condition("1 + (" * 32 + "1" + ")" * 32, dialect="javascript")
+    with pytest.raises(ExpressionInvalid, match="at most 64 levels"):
+        compile_condition("1 + (" * 32 + "1 + 1" + ")" * 32, dialect="javascript")
 
 
 @pytest.mark.parametrize(
@@ -280,6 +327,9 @@ def test_an_array_becomes_a_text_of_at_most_64_kib() -> None:
     most = 64 * 1024
     for fits in (["x" * most], [None] * (most // 2 + 1), ["x" * (most - 2), "", ""]):
         assert not made.evaluate({"context": {"l": fits}})
+    large: list[Any] = ["x"] * most
+    for source in ("context.l != null", "undefined != context.l"):
+        assert condition(source).evaluate({"context": {"l": large}})
     for large in (["x" * (most + 1)], ["x" * (most - 1), "", ""], [1] * most):
         with pytest.raises(RenderError, match="too large to be compared as text"):
             made.evaluate({"context": {"l": large}})

@@ -229,11 +229,12 @@ def _date_add(date: Json, amount: float, unit: str) -> str:
 
 
 def _add_months(at: datetime, months: int) -> datetime:
-    """Add months; the day is limited to the last one of the month."""
+    """Add months; the day is limited to the last one of the month.
+
+    Raises ValueError or OverflowError beyond the years 1 to 9999.
+    """
     index = at.year * 12 + at.month - 1 + months
     year, month = index // 12, index % 12 + 1
-    if not 1 <= year <= 9999:
-        raise OverflowError
     return at.replace(year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1]))
 
 

@@ -97,10 +97,8 @@ def _cel_string(text: str) -> str:
 
 
 def _cel_character(character: str) -> str:
-    code = ord(character)
-    if 0x20 <= code < 0x7F and character not in '"\\':
-        return character
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    plain = character.isascii() and character.isprintable() and character not in '"\\'
+    return character if plain else f"\\U{ord(character):08x}"
 
 
 class _Parser:
