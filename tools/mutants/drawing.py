@@ -20,13 +20,21 @@ from tools.breaks import ROOT
 # Mutants that no test can kill, with the reason.
 EQUIVALENT: Final = ROOT / "tests" / "mutants.toml"
 _UNIT: Final = "tests/unit/"
+# Of definitions: also tests of what is made from them, and of wrong ones.
+_DEFINITIONS: Final = (
+    *(_UNIT + each for each in ("definitions", "dryrun", "tasktypes")),
+    *(_UNIT + each for each in ("operator/test_admission.py", "sdk/client/test_flow.py")),
+    "tests/badinput/test_definitions.py",
+    "tests/badinput/test_editor_schemas.py",
+    "tests/badinput/test_member_bounds.py",
+)
 _ORCHESTRATOR: Final = (_UNIT + "orchestrator", "tests/integration/orchestrator")
 # The real code on a virtual clock, with few draws.
 _SIMULATED: Final = ("tests/simulation/test_ahead.py", "tests/simulation/test_scenarios.py")
 # The sources of each package, and the tests that are to kill its mutants.
 PACKAGES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "engine": ("libs/flowmesh/engine", (_UNIT + "engine",)),
-    "definitions": ("libs/flowmesh/definitions", (_UNIT + "definitions",)),
+    "definitions": ("libs/flowmesh/definitions", _DEFINITIONS),
     "expressions": ("libs/flowmesh/expressions", (_UNIT + "expressions",)),
     "commit": ("services/flowmesh/orchestrator/commit", (*_ORCHESTRATOR, *_SIMULATED)),
     "limits": ("services/flowmesh/orchestrator/limits", _ORCHESTRATOR),

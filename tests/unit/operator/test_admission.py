@@ -1,7 +1,14 @@
 """Problems of a definition as the verdict of an admission review."""
 
+import pytest
+
 from flowmesh.api.definition.v1 import definition_pb2
-from flowmesh.definitions.admission import CAUSES_MAX, definition_of, verdict
+from flowmesh.definitions.admission import (
+    CAUSES_MAX,
+    WARNING_CHARACTERS_MAX,
+    definition_of,
+    verdict,
+)
 from flowmesh.operator.objects import task_references
 
 
@@ -21,6 +28,39 @@ def test_each_error_is_a_cause_of_its_own() -> None:
         "message": "wrong [GRAPH_CYCLE]",
     }
     assert found["warnings"] == ["spec.tasks[0]: wrong [LINT_RETRY]"]
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("", ""),
+        ("metadata.name", "metadata.name"),
+        ("spec", "spec"),
+        ("metadata", "metadata"),
+        ("metadatas.name", "spec.metadatas.name"),
+        ("tasks[0].id", "spec.tasks[0].id"),
+    ],
+)
+def test_a_cause_has_its_place_in_the_resource(path: str, field: str) -> None:
+    """Paths of problems begin in the spec, except those of the resource itself."""
+    found = verdict("u", [problem("X", path)])
+    assert [each["field"] for each in found["status"]["details"]["causes"]] == [field]
+    assert found["status"]["message"] == f"{field}: wrong [X]"
+
+
+def test_as_many_causes_as_there_may_be_are_all_listed() -> None:
+    """None is left out, and the last is like the others."""
+    found = verdict("u", [problem("X")] * CAUSES_MAX)["status"]
+    assert (found["code"], found["reason"]) == (422, "Invalid")
+    assert [each["message"] for each in found["details"]["causes"]] == ["wrong [X]"] * 25
+
+
+def test_a_long_warning_is_cut() -> None:
+    """To what Kubernetes shows of one."""
+    found = verdict("u", [problem("X", "a" * 300, error=False)])
+    assert [len(each) for each in found["warnings"]] == [WARNING_CHARACTERS_MAX]
+    assert "status" not in found
+    assert "warnings" not in verdict("u", [])
 
 
 def test_the_last_cause_counts_those_that_are_left_out() -> None:

@@ -256,6 +256,12 @@ def test_values_of_grpc_metadata_are_printable(value: str) -> None:
     assert (code, place.endswith(".x-request")) == ("HEADER_INVALID", True)
 
 
+@pytest.mark.parametrize("text", ["####", "bm9u!ZQ==", "bm9uZQ="])
+def test_descriptors_that_are_no_base64_are_one_problem(text: str) -> None:
+    """What is left of them is not read."""
+    assert len(refusals(unary(descriptors=text))) == 1
+
+
 def test_descriptors_have_the_method_that_is_called() -> None:
     """A unary one, whose request a constant one fits."""
     files = descriptor_pb2.FileDescriptorSet()

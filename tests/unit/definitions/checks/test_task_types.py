@@ -36,6 +36,28 @@ def test_a_word_of_its_own_is_none_mistyped(word: str) -> None:
     assert not any(is_typo_of(word, each) for each in ACTIONS)
 
 
+@pytest.mark.parametrize(
+    ("word", "right", "typo"),
+    [
+        ("grpcc", "grpc", True),
+        ("grp", "grpc", True),
+        ("loog", "log", False),
+        ("lo", "log", False),
+        ("relays", "delays", False),
+        ("dezays", "delays", True),
+        ("dezay", "delay", False),
+        ("delaysss", "delays", False),
+        ("delays5", "delays", False),
+        ("delya", "delay", True),
+        ("edlay", "delay", True),
+        ("", "delay", False),
+    ],
+)
+def test_how_far_a_typo_may_be(word: str, right: str, *, typo: bool) -> None:
+    """Words from four letters; another letter in words from six only, and never the first."""
+    assert is_typo_of(word, right) is typo
+
+
 def test_an_error_behind_many_warnings_is_reported() -> None:
     """Also behind more warnings than the limit."""
     warned = [{"id": f"s{n}", "action": "noops"} for n in range(100)]

@@ -364,3 +364,23 @@ def test_the_examples_are_the_same_documents(path: Path) -> None:
     """So that their digests, and with these their versions, are the same."""
     source = path.read_bytes()
     assert canonical(built(python(source))) == canonical(export_source(source, "", "native"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"version": 3},
+        {"wait": False},
+        {"id": "{{input.id}}", "wait": False},
+        {"input": {}},
+        {"input": {"a": 1}, "id": "child", "wait": False},
+        {"onCancel": "ABANDON"},
+        {"project": "p", "credential": "secret://own"},
+    ],
+)
+def test_options_of_a_child_make_the_same_document(more: Json) -> None:
+    """Also those that the builder has no words for, and empty ones."""
+    same_again(workflow({"id": "a", "subworkflow": {"workflow": "w", **more}}))
+    whole: Json = {"workflow": "w", "version": "latest", "wait": True, **more}
+    same_again(workflow({"id": "a", "subworkflow": whole}))
