@@ -184,10 +184,14 @@ def no_collector() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def quiet_logs() -> Iterator[None]:
-    """What the suite of this process logs does not mix with what a command prints."""
+    """Keep logs apart from what a command prints, and undo what it sets for all loggers."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=lambda *_: structlog.PrintLogger(sys.__stderr__),
     )
     yield
     structlog.reset_defaults()
+    root.setLevel(level)
+    root.handlers[:] = handlers
