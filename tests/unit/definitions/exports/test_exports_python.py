@@ -376,6 +376,8 @@ def test_the_examples_are_the_same_documents(path: Path) -> None:
         {"input": {}},
         {"input": {"a": 1}, "id": "child", "wait": False},
         {"onCancel": "ABANDON"},
+        {"onCancel": None},
+        {"input": None},
         {"project": "p", "credential": "secret://own"},
     ],
 )
