@@ -146,6 +146,7 @@ async def test_an_agent_is_a_command(suite: Suite, crew: Crew) -> None:
         assert await result(client, folder="/dev")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "text"),
     [

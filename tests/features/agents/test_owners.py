@@ -48,6 +48,7 @@ async def refused_to(crew: Crew, method: str, path: str, body: Any = None) -> No
     assert f"is managed by {CLUSTER}" in answer.text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("door", ["rest", "sdk", "command"])
 async def test_managed_agents_are_taken_over_on_request(
     crew: Crew, channel: grpc.aio.Channel, door: str

@@ -116,6 +116,7 @@ async def test_a_model_repairs_what_the_check_names(assisted: Suite, models: Mod
     assert repaired["valid"] is True
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-09", "S1-121")
 async def test_a_model_explains_and_learns_no_secret(
     assisted: Suite, models: Models, tmp_path: Path

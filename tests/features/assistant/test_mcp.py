@@ -185,6 +185,7 @@ async def test_older_clients_are_served(suite: Suite) -> None:
         assert (await client.list_tools()).tools
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-151")
 async def test_the_command_serves_standard_streams(suite: Suite) -> None:
     """`flowmesh mcp` has the tools of the gateway, and shows its errors."""

@@ -76,6 +76,7 @@ def assessing(name: str, **arguments: Json) -> Json:
     return workflow(name, node, inputSchema=schema, output=output)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-95")
 async def test_a_registered_server_is_found_and_its_tools_are_steps(suite: Suite) -> None:
     """The snippet registers the server; its tool runs in a workflow with checked types."""

@@ -186,6 +186,7 @@ async def test_dead_letters_are_redriven_to_where_they_died(broker: MessageBroke
     assert await bodies(broker, dead) == []
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-68")
 @pytest.mark.parametrize("overflow", ["reject", "drop_oldest", "dead_letter"])
 async def test_a_full_queue_does_as_declared(broker: MessageBroker, overflow: Any) -> None:

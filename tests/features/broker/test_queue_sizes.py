@@ -32,6 +32,7 @@ async def start(suite: Suite, name: str) -> Any:
     return await suite.post(f"/api/v1/workflows/{name}/start", {})
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-58")
 async def test_a_full_queue_refuses_starts_until_there_is_room(suite: Suite) -> None:
     """What would come beyond its size; other queues go on, and what is held by a limit counts."""
@@ -75,6 +76,7 @@ async def test_a_full_queue_refuses_starts_until_there_is_room(suite: Suite) -> 
             assert (await start(suite, name)).status == 202
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-58")
 async def test_the_load_of_a_queue_says_how_many_slots_it_needs(suite: Suite, world: World) -> None:
     """What comes a second, times how long it takes: over REST, the SDK and the command line."""

@@ -174,6 +174,7 @@ async def test_a_dry_run_is_what_a_run_does(suite: Suite, world: World, name: st
     assert plan["first"] == ("transform", ["each"])
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-129")
 async def test_a_dry_run_stores_nothing(suite: Suite, world: World, name: str) -> None:
     """Of a definition that is not stored either, over REST, the SDK and the command line."""
@@ -268,6 +269,7 @@ spec:
 """
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-55")
 async def test_a_critical_step_without_compensation_is_reported(
     suite: Suite, name: str, tmp_path: Path

@@ -70,6 +70,7 @@ def order(world: World, **more: Json) -> Json:
     }
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-17")
 async def test_the_library_is_listed_shown_and_installed(suite: Suite) -> None:
     """Four tasks and six workflows; what is installed already does not change."""

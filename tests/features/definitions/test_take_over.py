@@ -27,6 +27,7 @@ async def manage(channel: grpc.aio.Channel, name: str, word: str) -> None:
     await DefinitionServiceStub(channel).Apply(request)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("door", ["rest", "sdk", "command"])
 async def test_a_managed_definition_is_taken_over_on_request_only(
     suite: Suite, channel: grpc.aio.Channel, tmp_path: Path, door: str

@@ -385,6 +385,7 @@ async def test_a_pipeline_is_written_in_python(suite: Suite) -> None:
         assert await client.run(flow.name, {"rows": USERS, "count": 2}) == ["Cid", "Ada"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-180")
 async def test_a_program_without_end_is_stopped(suite: Suite) -> None:
     """By the time the task has, in its own process; the suite goes on."""

@@ -244,6 +244,7 @@ def taking(name: str, schema: Json, **spec: Json) -> Json:
     return workflow(name, {"id": "a", "taskRef": "noop"}, inputSchema=schema, **spec)
 
 
+@pytest.mark.long
 async def test_a_new_version_is_compatible_with_callers_or_says_why_not(
     suite: Suite, name: str, tmp_path: Path
 ) -> None:

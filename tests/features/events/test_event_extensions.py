@@ -47,6 +47,7 @@ async def test_what_a_task_emits_reaches_triggers_whole(suite: Suite) -> None:
     await suite.delete(f"/api/v1/workflows/{standard}")
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-91")
 async def test_what_clients_publish_has_extensions_too(suite: Suite) -> None:
     """Over REST, by the command and the SDK; a backfill sees them as the trigger did."""

@@ -132,6 +132,7 @@ async def test_subscriptions_on_the_command_line(suite: Suite, world: World) -> 
     assert (done.code, "--url" in done.err) == (2, True)
 
 
+@pytest.mark.long
 async def test_subscriptions_are_bounded(suite: Suite) -> None:
     """The next one is refused; changes of those that are there are not."""
     space = {"Flowmesh-Namespace": named("full")}

@@ -190,6 +190,7 @@ async def test_a_link_may_allow_one_answer_only(suite: Suite, asking: Asking) ->
     assert found["error"]["class"] == "Rejected"
 
 
+@pytest.mark.long
 async def test_links_are_made_only_for_assignees(suite: Suite, asking: Asking) -> None:
     """Over REST, the SDK and the command; bad input says what is wrong."""
     execution = await asking(deadline="1h")

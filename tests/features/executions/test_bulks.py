@@ -112,6 +112,7 @@ async def test_what_a_webhook_started_is_run_again_in_bulk(suite: Suite, world: 
         assert sorted(calls) == sorted([*range(COUNT), *range(COUNT), 100])
 
 
+@pytest.mark.long
 async def test_what_failed_is_run_again_in_bulk(suite: Suite, world: World) -> None:
     """From the failed nodes, or all of it, as linked new executions; what runs is skipped."""
     name = "bulk-rerun"

@@ -106,6 +106,7 @@ async def test_the_limit_of_a_workflow_changes_for_the_next_start(suite: Suite) 
     assert widths == [1, 4]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-88")
 async def test_cpu_work_runs_in_a_process_pool(suite: Suite) -> None:
     """In processes other than the worker's, no more than allowed; its loop goes on meanwhile."""

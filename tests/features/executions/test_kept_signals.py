@@ -120,6 +120,7 @@ async def test_a_repeated_request_keeps_its_signal_once(suite: Suite) -> None:
     assert [shown["stepResults"][step]["result"] for step in ("one", "two")] == [1, 2]
 
 
+@pytest.mark.long
 async def test_a_time_to_live_is_at_most_a_week(suite: Suite) -> None:
     """Of all ways to send a signal."""
     for ttl in (-1, WEEK_MS + 1, "1s"):

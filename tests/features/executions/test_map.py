@@ -265,6 +265,7 @@ async def test_a_map_says_how_far_it_is(suite: Suite) -> None:
     assert after["maps"]["each"] == {"total": 10, "running": 0, "completed": 10, "failed": 0}
 
 
+@pytest.mark.long
 async def test_tasks_of_items_are_found_once_their_map_has_ended(suite: Suite) -> None:
     """REST lists and shows them under their ids, the command in its text and its JSON."""
     name = f"map-found-{next(_numbers)}"

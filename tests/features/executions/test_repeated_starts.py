@@ -72,6 +72,7 @@ WAYS = [by_sdk, by_session, by_rest, by_grpc]
 POLICIES: list[dict[str, Any]] = [{}, {"start": {"concurrency": 1, "onConflict": "JOIN"}}]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", POLICIES, ids=["alone", "joining"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_repeat_is_known_by_its_values(

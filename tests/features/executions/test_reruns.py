@@ -29,6 +29,7 @@ async def test_an_execution_is_replayed_as_a_linked_new_one(suite: Suite, world:
     assert len(world.calls("again")) == 2
 
 
+@pytest.mark.long
 async def test_replay_is_another_name_of_rerun(suite: Suite, world: World) -> None:
     """Over REST and in the command, with the same options."""
     _, execution = await started(suite, world, {"id": "a", "to": "twice"})
@@ -39,6 +40,7 @@ async def test_replay_is_another_name_of_rerun(suite: Suite, world: World) -> No
     assert (ran.code, ran.json["rerunOf"]) == (0, execution), ran.err
 
 
+@pytest.mark.long
 async def test_a_retry_of_what_has_ended_names_the_rerun_that_does_it(
     suite: Suite, world: World
 ) -> None:
@@ -60,6 +62,7 @@ async def test_a_retry_of_what_has_ended_names_the_rerun_that_does_it(
     assert ran.code == 0, ran.err
 
 
+@pytest.mark.long
 async def test_a_rerun_reuses_what_is_before_and_says_first_what_happens_again(
     suite: Suite, world: World
 ) -> None:
@@ -90,6 +93,7 @@ async def test_a_rerun_reuses_what_is_before_and_says_first_what_happens_again(
     assert refusal(unknown) == (404, "NODE_NOT_FOUND"), unknown.text
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-176")
 async def test_a_rerun_starts_from_the_failed_nodes(suite: Suite, world: World) -> None:
     """Over REST, the SDK and the command; refused where nothing failed, or with named tasks."""

@@ -60,6 +60,7 @@ def built(name: str, undo: Json) -> bytes:
     return flow.source()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", UNDOS)
 @pytest.mark.parametrize("form", [native, steps, graph, built])
 async def test_an_undo_without_a_worker_ends(suite: Suite, form: Any, kind: str) -> None:

@@ -130,6 +130,7 @@ async def test_a_value_that_does_not_fit_is_refused(suite: Suite, world: World) 
     assert refusal(refused) == (400, "TEMPLATE_UNKNOWN_REFERENCE")
 
 
+@pytest.mark.long
 async def test_a_variable_change_is_visible_in_past_states(suite: Suite, world: World) -> None:
     """The state at a moment, a value followed, two executions compared, inputs rendered again."""
     world.answers("limit", json={})

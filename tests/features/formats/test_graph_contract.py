@@ -117,6 +117,7 @@ async def test_rest_to_manage_definitions_is_described(suite: Suite) -> None:
     assert "post" in paths["/api/v1/workflows:validate"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-16")
 async def test_the_command_exports_and_imports(suite: Suite) -> None:
     """What one command prints another one takes where nothing was known of it."""

@@ -84,6 +84,7 @@ UNFIT_LISTENS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("to", UNFIT_LISTENS.values(), ids=UNFIT_LISTENS.keys())
 async def test_an_event_that_a_filter_does_not_fit_does_not_end_a_listen(
     suite: Suite, request: pytest.FixtureRequest, to: Json

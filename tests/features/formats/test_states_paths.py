@@ -16,6 +16,7 @@ async def passed(suite: Suite, lookup: str, given: Json) -> Json:
     return await run(suite, {"StartAt": "P", "States": {"P": state}}, given)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("path", "given", "expected"),
     [

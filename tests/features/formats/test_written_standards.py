@@ -33,6 +33,7 @@ def order(name: str, world: World) -> list[Json]:
     return [*tasks, bonus, workflow(name, *nodes, output=output)]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-16")
 @pytest.mark.parametrize("rate", [1, 4])
 async def test_a_serverless_document_that_is_written_does_the_same(

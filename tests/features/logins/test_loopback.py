@@ -283,6 +283,7 @@ async def refused(closed: Closed, code: str, **other: str) -> bool:
     return (status, answer["error"]["reason"]) == (401, "LOGIN_REFUSED")
 
 
+@pytest.mark.long
 async def test_the_password_is_still_asked_for_with_an_address(
     closed: Closed, tmp_path: Path
 ) -> None:

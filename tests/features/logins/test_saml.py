@@ -268,6 +268,7 @@ async def test_settings_and_metadata(closed: Closed, provider: SamlProvider, off
     assert [each["role"] for each in tested["roles"]] == ["viewer"]
 
 
+@pytest.mark.long
 async def test_a_user_with_a_password_moves_to_the_provider(
     closed: Closed, provider: SamlProvider, offered: str
 ) -> None:

@@ -144,6 +144,7 @@ async def versions(at: Gateway, everywhere: Sequence[Gateway]) -> None:
 CHANGES = (hooks, events, lifecycle, versions)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", CHANGES)
 async def test_a_change_holds_at_once_in_one_process(suite: Suite, change: Any) -> None:
     """Without a pause between the answer and the calls."""

@@ -26,6 +26,7 @@ async def ran(suite: Suite, name: str, value: Json) -> str:
     return str(answer.json["executionId"])
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-51")
 async def test_attached_workers_are_listed_with_their_slots(suite: Suite) -> None:
     """By REST and by command; a worker disappears when it leaves, built-in executors stay."""

@@ -59,6 +59,7 @@ def contents(folder: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-195")
 async def test_the_evidence_of_a_company_is_exported(closed: Closed, tmp_path: Path) -> None:
     """Controls, a chain that proves itself, who has access, retention, materials, the drill."""
@@ -107,6 +108,7 @@ def _check_chain(lines: list[Any], proof: Any) -> None:
     key.verify(bytes.fromhex(head["signature"]), "\n".join(map(str, lines)).encode())
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-195")
 async def test_only_owners_export_evidence(closed: Closed) -> None:
     """Over gRPC and REST; an export is an entry of the audit log."""

@@ -106,6 +106,7 @@ async def test_the_command_lets_a_waiting_execution_complete(
     assert "completed" in shown.out
 
 
+@pytest.mark.long
 async def test_a_failed_compensation_is_retried(suite: Suite, world: World) -> None:
     """The execution ends once it has worked."""
     world.answers("refund", status=400, times=1)
@@ -120,6 +121,7 @@ async def test_a_failed_compensation_is_retried(suite: Suite, world: World) -> N
     assert len(world.calls("refund")) == 2
 
 
+@pytest.mark.long
 async def test_a_failed_execution_shows_its_log_and_runs_again(suite: Suite, world: World) -> None:
     """From its failed task, once the cause is fixed."""
     world.answers("pay", status=400, times=1)
@@ -160,6 +162,7 @@ async def test_the_command_shows_what_a_task_waits_for(suite: Suite, world: Worl
     assert "WorkflowStarted" in (await command(suite, *words)).out
 
 
+@pytest.mark.long
 async def test_the_error_of_a_file_is_explained(suite: Suite, tmp_path: Path) -> None:
     """By its code."""
     file = tmp_path / "wrong.yaml"

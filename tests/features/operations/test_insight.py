@@ -59,6 +59,7 @@ def order(world: World) -> list[Any]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-115")
 async def test_an_execution_is_shown_as_it_was(suite: Suite, world: World, flowmesh: Run) -> None:
     """At any event and any time, over REST, the SDK and the command line."""
@@ -105,6 +106,7 @@ async def test_an_execution_is_shown_as_it_was(suite: Suite, world: World, flowm
     assert (await flowmesh("state-at", handle.id, str(paid), "--json")).json == rest.json
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-102")
 async def test_two_executions_are_compared(suite: Suite, world: World, flowmesh: Run) -> None:
     """Differing outputs and attempts, durations, and the task at which they part."""
@@ -137,6 +139,7 @@ async def test_two_executions_are_compared(suite: Suite, world: World, flowmesh:
     assert (await flowmesh("compare", ids[0], "exec-none")).code == 1
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-102")
 async def test_executions_are_compared_that_got_and_became_something_else(
     suite: Suite, world: World, flowmesh: Run
@@ -163,6 +166,7 @@ async def test_executions_are_compared_that_got_and_became_something_else(
     assert "input.sku" in shown.out
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-103")
 async def test_a_value_is_followed_along_the_chain(
     suite: Suite, world: World, flowmesh: Run
@@ -188,6 +192,7 @@ async def test_a_value_is_followed_along_the_chain(
     assert [line.split()[1:3] for line in shown.lines[1:3]] == [["set", "price"], ["read", "pay"]]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-104", "S3-54")
 async def test_the_slow_task_of_many_executions_is_named(
     suite: Suite, world: World, flowmesh: Run
@@ -213,6 +218,7 @@ async def test_the_slow_task_of_many_executions_is_named(
     assert (refused.status, refused.json["error"]["reason"]) == (404, "WORKFLOW_NOT_FOUND")
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-84")
 async def test_a_stuck_workflow_is_explained(suite: Suite, flowmesh: Run, tmp_path: Path) -> None:
     """The three causes: a circle, a handler that nobody has, a timeout that does not fit."""
@@ -305,6 +311,7 @@ async def test_workers_are_known_while_they_are_there(suite: Suite) -> None:
         await third.terminate()
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-52")
 async def test_an_execution_is_drawn_on_its_graph(
     suite: Suite, world: World, flowmesh: Run

@@ -102,6 +102,7 @@ async def test_an_execution_has_its_figures_and_its_events(suite: Suite, world: 
     assert types.count("TaskCompleted") == 2
 
 
+@pytest.mark.long
 async def test_dead_letters_and_waiting_are_measured(suite: Suite, world: World) -> None:
     """A task that failed for good is counted, one without a worker gets older."""
     world.answers("bad", status=400)

@@ -35,6 +35,7 @@ def flow(name: str) -> tuple[Json, ...]:
     return (*kinds, workflow(name, *queued, output=output))
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-158")
 async def test_proposals_have_a_gain_and_are_rehearsed(suite: Suite) -> None:
     """Order, timeout and retries follow from the runs; the stored version stays."""

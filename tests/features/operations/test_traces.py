@@ -95,6 +95,7 @@ def attributes(span: Any) -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-100")
 async def test_tasks_of_user_workers_have_spans(traced: Traced, tmp_path: Path) -> None:
     """However the handler runs, its span is a child of the execution's, and what it is given to

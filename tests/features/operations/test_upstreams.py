@@ -65,6 +65,7 @@ async def test_a_failing_upstream_is_left_alone_and_tried_again(suite: Suite, wo
     await eventually(seen, [])
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-60")
 async def test_retries_of_an_upstream_have_a_budget(suite: Suite, world: World) -> None:
     """Ten a minute are always made, whatever workflow asks; then a failed attempt is the last."""

@@ -53,6 +53,7 @@ def flowmesh(suite: Suite) -> Run:
     return run
 
 
+@pytest.mark.long
 async def test_from_a_file_to_a_trace(flowmesh: Run, tmp_path: Path) -> None:
     """Apply, start and wait, then look at it from every side."""
     file = tmp_path / "steps.yaml"
@@ -106,6 +107,7 @@ async def test_objects_are_listed_and_shown(flowmesh: Run) -> None:
     assert {"definition", "orchestrator", "worker", "event", "registry"} <= names
 
 
+@pytest.mark.long
 @pytest.mark.feature("S0-07")
 async def test_an_invalid_definition_has_a_position(flowmesh: Run, tmp_path: Path) -> None:
     """The cycle, with the file and line it is in; nothing is stored."""
@@ -148,6 +150,7 @@ async def test_an_execution_is_signaled_paused_and_canceled(flowmesh: Run, suite
     assert "EXECUTION_ENDED" in again.err
 
 
+@pytest.mark.long
 async def test_a_failed_run_is_exit_code_one(flowmesh: Run, suite: Suite) -> None:
     """With the failure on the output, and the attempts in the trace."""
 
@@ -186,6 +189,7 @@ async def broken(suite: Suite) -> str:
     return handle.id
 
 
+@pytest.mark.long
 async def test_a_failed_handler_is_shown_by_logs_and_get(flowmesh: Run, broken: str) -> None:
     """Its log lines, its failure and its traceback, in the order of time."""
     shown = await flowmesh("get", "execution", broken)
@@ -205,6 +209,7 @@ async def test_a_failed_handler_is_shown_by_logs_and_get(flowmesh: Run, broken: 
     assert (await flowmesh("logs", "exec-0")).code == 1
 
 
+@pytest.mark.long
 async def test_a_failed_execution_is_explained(flowmesh: Run, broken: str) -> None:
     """With the failed task, its error, and a remedy."""
     explained = (await flowmesh("explain", broken)).out
@@ -238,6 +243,7 @@ async def test_the_rest_port_of_a_suite_is_named(flowmesh: Run, suite: Suite) ->
     assert said in outcome.err
 
 
+@pytest.mark.long
 async def test_the_doctor_reports_a_healthy_suite(flowmesh: Run) -> None:
     """It answers, its instances are healthy, its clock agrees."""
     outcome = await flowmesh("doctor", "--json")

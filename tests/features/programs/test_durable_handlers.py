@@ -90,6 +90,7 @@ async def journal(client: Client, handle: Handle) -> list[tuple[int, str]]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-33", "S3-122")
 async def test_a_killed_worker_repeats_nothing(
     suite: Suite, client: Client, tmp_path: Path

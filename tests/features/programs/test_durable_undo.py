@@ -66,6 +66,7 @@ async def ended(suite: Suite, handle: Handle) -> Json:
     return (await suite.get(f"/api/v1/executions/{handle.id}")).json
 
 
+@pytest.mark.long
 async def test_a_durable_handler_undoes_with_tasks_of_its_own(suite: Suite, client: Client) -> None:
     """It sleeps away from its worker, calls a task that fails once, and then the undo is done."""
     shop = Shop(client, "refunds")

@@ -342,6 +342,7 @@ async def test_the_topology_counts_addresses_and_workers(suite: Suite) -> None:
         }
 
 
+@pytest.mark.long
 async def test_a_workflow_calls_a_service_by_name(suite: Suite) -> None:
     """Over both instances, counted in the topology; without instances the task fails with why."""
     service = unique()

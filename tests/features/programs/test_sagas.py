@@ -156,6 +156,7 @@ async def test_a_compensation_that_fails_thrice_is_retried(manager: SagaManager)
     assert (await types(manager, saga)).count("CompensationRetried") == 3
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-87")
 async def test_a_compensation_that_never_works_awaits_hands(
     suite: Suite, manager: SagaManager
@@ -264,6 +265,7 @@ async def test_methods_of_a_saga_object_are_refused(manager: SagaManager) -> Non
         await manager.start_saga(OwnSaga())
 
 
+@pytest.mark.long
 async def test_many_sagas_of_a_class_run_side_by_side(manager: SagaManager) -> None:
     """Each with its own data, under one version of the workflow."""
     sagas = [OrderSaga({"item": f"book {n}"}) for n in range(20)]
@@ -319,6 +321,7 @@ STEPS = ["validate-tenant", "create-identity", "grant-1", "spawn-agent", "regist
 STEPS += ["start-initial-task"]
 
 
+@pytest.mark.long
 @pytest.mark.feature("S4-31", "S4-87")
 @pytest.mark.parametrize("failing", STEPS)
 async def test_a_failure_of_a_step_deprovisions_the_agent(

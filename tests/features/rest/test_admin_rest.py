@@ -204,6 +204,7 @@ async def test_members_have_roles_on_a_level(closed: Closed) -> None:
     assert await refused(member, "GET", path) == (403, "ROLE_REQUIRED")
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-111")
 async def test_no_one_widens_its_own_role(closed: Closed) -> None:
     """An admin makes no owner and no wider key; the last owner of a company stays."""

@@ -65,6 +65,7 @@ async def begun(suite: Suite, world: World, *steps: dict[str, Any]) -> str:
     return execution_id
 
 
+@pytest.mark.long
 @pytest.mark.feature("S2-09", "S2-16", "S2-17", "S2-18", "S2-19", "S2-20", "S2-21", "S2-24")
 async def test_every_sample_command_runs_as_it_is_written(suite: Suite, world: World) -> None:
     """In their order, against the same host; only the services that steps call are replaced."""

@@ -53,6 +53,7 @@ async def registered(closed: Closed, email: str) -> dict[str, Any]:
     return dict(answer)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-112")
 async def test_register_login_refresh_logout(closed: Closed) -> None:
     """Four endpoints; each successor of a token works, and none after the logout."""
@@ -210,6 +211,7 @@ async def test_a_malformed_login_is_no_login(closed: Closed, body: Any) -> None:
     assert (await refused(closed.caller(""), "login", body))[0] == 400
 
 
+@pytest.mark.long
 async def test_look_alike_addresses_are_other_users(closed: Closed) -> None:
     """A Cyrillic letter, a full-width one and a combining accent are refused at login."""
     for email in ("\u043ewner@example.com", "\uff4fwner@example.com", "o\u0301wner@example.com"):

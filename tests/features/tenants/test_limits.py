@@ -197,6 +197,7 @@ async def test_a_limit_is_changed_while_tasks_run(suite: Suite) -> None:
         await floor.let_all_go(handles)
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-111")
 async def test_an_emergency_stop_holds_everything_back_until_it_is_undone(suite: Suite) -> None:
     """Of a workflow and of a namespace; stopping twice is refused, and all of it is on record."""

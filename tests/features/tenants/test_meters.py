@@ -36,6 +36,7 @@ async def metered(suite: Suite, namespace: str) -> Json:
     return totals
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-168")
 async def test_use_is_metered_over_every_door(suite: Suite) -> None:
     """REST, CSV, OpenMetrics and the command count the same executions and tasks."""

@@ -148,6 +148,7 @@ async def test_moves_at_once_are_made_one_by_one(
     assert [before for before, _ in moves] == [*(after for _, after in moves[1:]), 0]
 
 
+@pytest.mark.long
 async def test_labels_are_bounded(catalog: DefinitionCatalog, versions: Versions) -> None:
     """A workflow has a maximum number of labels."""
     await register(catalog, "a")
@@ -159,6 +160,7 @@ async def test_labels_are_bounded(catalog: DefinitionCatalog, versions: Versions
     await versions.set_label(NS, "w", "l0", "1", ADA, "")
 
 
+@pytest.mark.long
 async def test_concurrent_labels_are_bounded_too(
     catalog: DefinitionCatalog, versions: Versions, overtaken: Overtaken
 ) -> None:
@@ -227,6 +229,7 @@ async def test_an_unknown_kind_is_rejected(versions: Versions) -> None:
     assert "WorkflowTask" in wrong.value.message
 
 
+@pytest.mark.long
 async def test_a_page_of_large_changes_ends_before_it_grows_too_large(
     catalog: DefinitionCatalog, versions: Versions
 ) -> None:

@@ -35,6 +35,7 @@ async def test_workflows_of_one_source_exchange_their_urls(
         await apply(catalog, called(first, "both"), called(second, "both"))
 
 
+@pytest.mark.long
 async def test_concurrent_sources_with_the_same_urls_do_not_deadlock(
     catalog: DefinitionCatalog, other_catalog: DefinitionCatalog
 ) -> None:

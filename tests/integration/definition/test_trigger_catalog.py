@@ -1,6 +1,7 @@
 """Triggers for the event service, on a real database."""
 
 import asyncpg
+import pytest
 
 from flowmesh.api.definition.v1 import trigger_catalog_service_pb2 as pb
 from flowmesh.definition import limits
@@ -10,6 +11,7 @@ from flowmesh.definition.trigger_catalog import TriggerCatalogServer
 from tests.integration.definition.sources import YAML, documents, workflow
 
 
+@pytest.mark.long
 async def test_a_page_of_large_triggers_ends_before_it_grows_too_large(
     catalog: DefinitionCatalog, pool: "asyncpg.Pool[asyncpg.Record]"
 ) -> None:

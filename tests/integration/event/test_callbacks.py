@@ -68,6 +68,7 @@ async def test_each_finished_step_and_the_end_have_one_callback(
     assert len(receiver.calls) == 2
 
 
+@pytest.mark.long
 async def test_a_secret_signs_every_attempt_under_one_id(
     events: Events, receiver: Receiver
 ) -> None:
@@ -142,6 +143,7 @@ async def test_stored_positions_are_reported(events: Events) -> None:
             await events.stub().ListDeliveries(pb.ListDeliveriesRequest())
 
 
+@pytest.mark.long
 async def test_a_restart_continues_at_the_stored_position(
     settings: Settings, receiver: Receiver
 ) -> None:

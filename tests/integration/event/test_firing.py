@@ -222,6 +222,7 @@ async def test_concurrent_processes_start_each_instant_once(world: World) -> Non
     assert (row["fired"], row["last_error"]) == (3, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["event.published", "event.started"])
 async def test_a_crash_between_commit_and_start_loses_nothing(
     world: World, broken: Any, point: str
@@ -331,6 +332,7 @@ async def test_no_query_runs_while_nothing_is_due(world: World) -> None:
     assert await waiting == 0
 
 
+@pytest.mark.long
 async def test_a_broken_schedule_does_not_block_others(world: World) -> None:
     """Its time zone is unknown on this machine; it is retried a minute later."""
     nowhere = hourly(time_zone="Nowhere/Here")

@@ -137,6 +137,7 @@ async def test_a_new_owner_waits_for_the_former_ones_events(events: Events) -> N
     assert await rest(stream) == [2, 3, 4]
 
 
+@pytest.mark.long
 async def test_a_recreated_stream_does_not_stop_subscribers(events: Events) -> None:
     """A lost NATS store is recreated, and events in between are delivered."""
     owner = events.owner(1)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pytest
 import structlog
 
 from flowmesh.api.fleet.v1 import agent_pb2 as pb
@@ -61,6 +62,7 @@ class Stubs:
         """Has no connections."""
 
 
+@pytest.mark.long
 async def test_rounds_stay_short_with_five_hundred_agents(migrated: str) -> None:
     """Half of all rounds take at most 100 ms of processor; all agents come and go."""
     async with open_database(migrated, schema=SCHEMA, migrations=MIGRATIONS) as pool:

@@ -97,6 +97,7 @@ async def refreshed(tls: ProcessTls) -> None:
         await tls.loop.run_once()
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-131")
 async def test_a_running_client_takes_new_certificates_and_no_call_fails(tmp_path: Path) -> None:
     """200 calls a second while the certificate, and then its authority, are replaced."""

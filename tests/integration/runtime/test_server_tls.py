@@ -173,6 +173,7 @@ async def reaches(address: str) -> bool:
     return True
 
 
+@pytest.mark.long
 @pytest.mark.feature("S3-131")
 async def test_nats_is_verified(tmp_path: Path, own: CertificateFiles, foreign: Path) -> None:
     """`tls://` with `sslrootcert`, and the certificate of the client that the server wants."""
@@ -194,6 +195,7 @@ async def test_nats_is_verified(tmp_path: Path, own: CertificateFiles, foreign: 
         assert not await reaches(f"tls://{ip}?sslrootcert={own.authorities}&{shown}")
 
 
+@pytest.mark.long
 async def test_a_service_signs_with_its_nkey(tmp_path: Path) -> None:
     """The server knows the public part, and lets each user publish its own subjects only."""
     seeds = {"event": SEED, "other": OTHER_SEED}

@@ -21,6 +21,7 @@ def flowmesh(*words: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -40,6 +41,7 @@ def test_what_is_wrong_is_one_line(words: tuple[str, ...], says: str) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["dev", "cluster"])
 def test_settings_come_from_the_environment_too(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -79,6 +81,7 @@ def loaded(code: str, *names: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("code", "names"),
     [

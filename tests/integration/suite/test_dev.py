@@ -59,6 +59,7 @@ async def gone(processes: list[psutil.Process]) -> bool:
     return alive == []
 
 
+@pytest.mark.long
 async def test_a_workflow_runs_and_survives_a_restart(tmp_path: Path) -> None:
     """State is there after an orderly stop, which ends with code 0 and no process left."""
     suite = Suite(tmp_path / "data")
@@ -86,6 +87,7 @@ async def test_it_recovers_from_a_killed_process_group(tmp_path: Path) -> None:
         assert (await suite.run(HELLO))["status"] == "completed"
 
 
+@pytest.mark.long
 async def test_a_second_start_is_refused_by_pid(suite: Suite) -> None:
     """The error is one line that names the process and what to do."""
     code, _, errors = await finished(*DEV, "--data-dir", str(suite.data_dir))
@@ -93,6 +95,7 @@ async def test_a_second_start_is_refused_by_pid(suite: Suite) -> None:
     assert re.fullmatch(rf"flowmesh: .* is in use by process {suite.pid}; .*--data-dir\n", errors)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["dev", "cluster"])
 @pytest.mark.parametrize(
     ("flag", "other"), [("--http-port", "--grpc-port"), ("--grpc-port", "--http-port")]
@@ -123,6 +126,7 @@ async def test_it_works_below_a_closed_folder(tmp_path: Path) -> None:
         assert (await suite.run(HELLO))["status"] == "completed"
 
 
+@pytest.mark.long
 async def test_ephemeral_data_is_thrown_away() -> None:
     """What it prints says where the data is; after the end it is gone."""
     process = await asyncio.create_subprocess_exec(
@@ -199,6 +203,7 @@ async def test_all_core_services_are_there(suite: Suite) -> None:
     await until("all services are healthy", healthy, within_s=10)
 
 
+@pytest.mark.long
 async def test_a_given_server_is_used(tmp_path: Path, servers: object) -> None:
     """An address instead of an embedded server: that server is not started."""
     redis = getattr(servers, "redis")  # noqa: B009

@@ -73,6 +73,7 @@ async def test_slots_and_allowed_networks(
     assert stopped["stepResults"]["only"]["error"]["class"] == "EgressBlocked", stopped
 
 
+@pytest.mark.long
 async def test_an_unknown_type_for_the_built_in_worker_ends_the_start(tmp_path: Path) -> None:
     """With the variable, the name, and what may have been meant; nothing runs with less."""
     environment = {"FLOWMESH_WORKER_TASK_TYPES": "python,http.reqest"}

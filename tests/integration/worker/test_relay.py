@@ -283,6 +283,7 @@ async def test_a_later_stream_loses_nothing_to_an_earlier_one(
     await orchestrator.until(lambda: orchestrator.credit("builtin.noop") == 8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(5))
 async def test_no_result_is_lost_or_misplaced_while_streams_break(
     orchestrator: Orchestrator, other: Orchestrator, worker: Worker, seed: int

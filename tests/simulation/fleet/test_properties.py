@@ -66,6 +66,7 @@ def seen(load: Load, now: int, count: int) -> Seen:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
 def test_counts_stay_in_bounds_and_pauses_between_steps(part: int) -> None:
     """A step up waits for the pause after the last one up, a step down for that after any."""
@@ -95,6 +96,7 @@ def test_counts_stay_in_bounds_and_pauses_between_steps(part: int) -> None:
             memory, count = made.memory, made.count
 
 
+@pytest.mark.long
 @settings(max_examples=HISTORIES, deadline=None)
 @given(st.sampled_from(STRATEGIES), loads, loads, st.integers(1, 40))
 def test_more_load_never_wishes_fewer_agents(

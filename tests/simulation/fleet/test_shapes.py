@@ -30,6 +30,7 @@ def noise(second: int) -> float:
     return random.Random(second // 10).uniform(0, 60)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("load", "turns", "p99_s", "cost"),
     [

@@ -344,6 +344,7 @@ class Life:
         await rest()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(100))
 async def test_a_subscriber_resumed_at_any_time_gets_every_event_once_in_order(seed: int) -> None:
     """With lost messages, late outboxes and restarts."""

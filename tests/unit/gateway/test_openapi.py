@@ -88,6 +88,7 @@ def test_drawings_are_those_of_the_library() -> None:
     assert formats.DRAWINGS == DRAWINGS
 
 
+@pytest.mark.long
 def test_the_document_is_valid() -> None:
     """Against the schemas of OpenAPI 3.1 and of JSON Schema, with defaults and examples."""
     decoded = msgspec.json.decode(msgspec.json.encode(DOCUMENT))

@@ -98,6 +98,7 @@ def test_a_chain_made_anew_needs_the_key() -> None:
     assert checked([], None).problem == ""
 
 
+@pytest.mark.long
 @pytest.mark.feature("S1-116")
 def test_an_entry_is_checked_in_three_microseconds() -> None:
     """Its hash and its place, without the read: 300,000 entries a second."""

@@ -13,6 +13,7 @@ from tests.unit.engine.factories import Run, json, node, plan, signal
 from tests.unit.engine.test_replay import facts, history_of
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(60))
 def test_a_moment_is_the_replay_of_the_events_before_it(seed: int) -> None:
     """After any jumps, forward and backward."""

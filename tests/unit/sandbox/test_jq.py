@@ -138,6 +138,7 @@ JOINED = f" | join('', [{', '.join('@' * 30)}])"
 EIGHT = " | [@,@,@,@,@,@,@,@]"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("expression", "classes"),
     [

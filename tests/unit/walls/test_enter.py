@@ -221,6 +221,7 @@ async def test_all_walls_stand_together(behind: Behind) -> None:
     assert found[4] == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("walls", [Walls(), NO_NAMESPACES, ALL], ids=["none", "most", "all"])
 @pytest.mark.parametrize(
     ("code", "ended"),

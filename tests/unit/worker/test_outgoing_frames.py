@@ -84,6 +84,7 @@ def _ended() -> Lease:
     return lease
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("frame_bytes", [64, limits.FRAME_BYTES_MAX])
 async def test_results_follow_all_earlier_frames(
     frame_bytes: int, monkeypatch: pytest.MonkeyPatch
