@@ -16,6 +16,8 @@ from tests.features.encryption.disk import WITHIN_S, Disk, Project, encrypted_di
 from tests.features.natives import http_task, workflow
 from tests.features.security.audited import COMPANY
 
+# The tests look for what the first of them stores.
+pytestmark = pytest.mark.long
 # One for each way into the suite.
 WAYS: Final = (
     "message",
@@ -151,7 +153,6 @@ async def read(project: Project) -> str:
     return json.dumps(found)
 
 
-@pytest.mark.long
 @pytest.mark.feature("S5-03")
 async def test_no_sink_holds_a_value_of_an_encrypted_project(disk: Disk) -> None:
     """Files of PostgreSQL, NATS and Redis, logs, the audit log and metrics; readers get all."""
