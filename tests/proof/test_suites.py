@@ -10,7 +10,6 @@ from tests.tidy.sources import ROOT, written
 # Thin packages, which are tested by what their users see; each with the tests that do.
 TESTED_IN_USE = {
     "mesh": "tests/features/programs/test_mesh.py",
-    "outbox": "tests/features/events/test_outbox.py",
 }
 
 
