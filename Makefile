@@ -107,7 +107,7 @@ SPREAD := -n 3 --dist loadfile --no-loadscope-reorder \
 PYTEST := $(BIN)/python -m tools.alone
 # What `make gates` and `make proof` count.
 REPORT = --junitxml=build/tests/$@-$(1).xml $(PYTEST_ARGS)
-test: $(TESTS) ## the test suite, about nine minutes on two cores
+test: $(TESTS) ## the test suite, about eight minutes on two cores
 	$(PYTEST) -m "not long and not slow and not kubernetes" $(SPREAD) $(call REPORT,spread)
 	$(PYTEST) -m "not long and not slow and not kubernetes" $(TIMED) $(call REPORT,timed)
 
