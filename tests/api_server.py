@@ -68,7 +68,7 @@ class ApiServer:
         return sorted(name for kind, _, name in self.objects if kind == plural)
 
     def remove(self, plural: str, name: str, namespace: str = "shop") -> None:
-        """Delete an object at once, whatever its finalizers are."""
+        """Delete an object at once, regardless of its finalizers."""
         found = self.objects.pop((plural, namespace, name))
         self._tell(plural, "DELETED", found)
 

@@ -166,7 +166,7 @@ def test_a_size_is_accepted_up_to_its_most(
     ],
 )
 def test_an_empty_member_is_refused(name: str, path: str, empty: Any) -> None:
-    """Where it must hold something, by the reader and by the schema; one entry is enough."""
+    """Members that need an entry: the reader and the schema agree, also about one entry."""
     document = document_of(name)
     wrong = replaced(document, path, empty)
     assert not accepted(wrong)

@@ -111,7 +111,7 @@ async def test_a_user_that_the_broker_refuses_ends_the_bridge(port: int) -> None
 
 
 async def test_a_second_connection_of_a_session_ends_the_first(port: int) -> None:
-    """Whatever waits fails, and the bridge connects again."""
+    """Pending reads and writes fail, and the bridge connects again."""
     options = {**url(port), "filter": "three/#", "client": "same"}
     ends = [Source(options, context("s")) for _ in range(2)]
     async with device(port) as (made, _):

@@ -239,7 +239,7 @@ async def test_a_plugin_that_computes_has_a_function(shop: Shop) -> None:
 
 
 async def test_a_format_reads_a_text_and_a_panel_has_a_page(shop: Shop) -> None:
-    """What was read has a label of the plugin; a text that is none is refused."""
+    """Documents read by a plugin have its label; a text in another format is refused."""
     await shop.install("table-format")
     table = "workflow;step;task;after;note\ndelivery;pack;noop;;\n"
     read = await shop.call("ReadText", name="table-format", text=table)

@@ -66,7 +66,7 @@ def message(body: bytes, **more: Any) -> Any:
 
 
 async def test_a_queue_is_read_and_acknowledged() -> None:
-    """What is too late comes again with the same id; other errors are raised."""
+    """A message acknowledged too late is redelivered with its id; other errors are raised."""
     broker = Broker()
     broker.arrived = [message(b"1"), message(b"2", headers={"n": 1})]
     source = messages.Source({"queue": "q"}, context(broker))

@@ -258,7 +258,7 @@ def test_values_of_grpc_metadata_are_printable(value: str) -> None:
 
 @pytest.mark.parametrize("text", ["####", "bm9u!ZQ==", "bm9uZQ="])
 def test_descriptors_that_are_no_base64_are_one_problem(text: str) -> None:
-    """What is left of them is not read."""
+    """Their bytes are not read any further."""
     assert len(refusals(unary(descriptors=text))) == 1
 
 

@@ -85,7 +85,7 @@ def test_labels_have_names_and_values_up_to_the_limit(length: int) -> None:
 
 @pytest.mark.parametrize("value", [True, False])
 def test_compensation_has_a_default_for_each_end(value: bool) -> None:
-    """What is not named stays: after a failure and a cancellation, not after a termination."""
+    """Yes after a failure and a cancellation, no after a termination; each can be changed alone."""
 
     def ends(**compensation: Json) -> tuple[bool, bool, bool]:
         task = {"id": "a", "taskRef": "noop", "undo": {"taskRef": "noop"}}
