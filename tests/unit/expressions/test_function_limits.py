@@ -59,7 +59,7 @@ def test_the_last_permitted_size_works_and_the_next_is_refused(
 
 @pytest.mark.parametrize("name", ["max", "and", "concat"])
 def test_a_call_has_at_most_32_arguments(name: str) -> None:
-    """Where the last parameter is repeated."""
+    """For functions whose last parameter is repeated."""
     value = {"max": "1", "and": "true", "concat": "'a'"}[name]
     assert render(f"{name}({', '.join([value] * 32)})")
     check(f"{name}({', '.join([value] * 33)})", None, REFUSED)

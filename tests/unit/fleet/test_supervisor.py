@@ -131,7 +131,7 @@ async def test_a_killed_agent_keeps_the_first_reason(supervisor: Running) -> Non
 
 
 async def test_a_wrong_request_is_answered_and_the_next_one_too(supervisor: Running) -> None:
-    """What cannot be started, and what is no request."""
+    """Programs that cannot be started, and lines that are no requests."""
     assert "No such file" in supervisor.spawn("none", "/nowhere/program")["error"]
     assert supervisor.row("none") == {}
     assert "error" in supervisor.send(b"{")

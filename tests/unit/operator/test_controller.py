@@ -202,7 +202,7 @@ async def test_a_retained_object_leaves_its_definition(place: Place) -> None:
 
 
 async def test_an_object_that_is_gone_has_no_status(place: Place) -> None:
-    """What it would have said is of no use; other errors are raised."""
+    """Its status is not needed any more; other errors are raised."""
     pay = place.put(PAY)
     place.server.failures["PATCH workflows/shop/pay/status"] = Refused(404, "it is gone")
     assert await place.step(pay) == "registered"

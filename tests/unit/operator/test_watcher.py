@@ -17,7 +17,7 @@ from tests.unit.operator.made import made
 
 
 class Followed:
-    """What a watch has seen."""
+    """The events of a watch."""
 
     def __init__(self) -> None:
         self.changes: list[str] = []

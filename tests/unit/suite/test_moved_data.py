@@ -110,7 +110,7 @@ async def test_a_file_that_arrives_otherwise_does_not_move(answers: Answers, pro
 async def test_files_need_a_project(
     here: Answers, there: Answers, problems: list[str], late: list[str]
 ) -> None:
-    """What the source got after the switch is reported."""
+    """Writes to the source after the switch are reported."""
     cells = Cells(here, there)
     part = cells.part(Files)
     assert await part.problems(COPIES) == problems
@@ -355,7 +355,7 @@ KINDS: list[tuple[Answers, str]] = [
 
 @pytest.mark.parametrize(("answers", "kind"), KINDS)
 async def test_definitions_of_each_kind_are_copied_and_deleted(answers: Answers, kind: str) -> None:
-    """What the source has no more is deleted at the target."""
+    """Objects deleted at the source are deleted at the target."""
     name = {"Workflow": "w", "WorkflowTask": "t", "WorkflowTemplate": "m"}[kind]
     cells = Cells(answers, {"Apply": applied(kind, name)})
     await cells.part(Definitions).copy()

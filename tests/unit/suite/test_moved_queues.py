@@ -46,7 +46,7 @@ def page(*sequences: int, last: int = 0, following: int = 0) -> dict[str, Any]:
 
 
 async def test_the_topology_is_that_of_the_source() -> None:
-    """What others name is declared before them; what differs is deleted first."""
+    """Objects come after those that they name; changed ones are deleted first."""
     main, spare = {"exchange": "main", "alternate": "spare"}, {"exchange": "spare"}
     bound, old = {"source": "main", "queue": "jobs"}, {"source": "main", "queue": "old"}
     cells = Cells(

@@ -160,7 +160,7 @@ async def test_a_process_is_ready_by_its_answer(
 
 
 async def test_a_process_with_tls_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever its certificate says; a plain answer is none."""
+    """Regardless of its certificate; an answer without TLS is none."""
     folder = Path(SuiteCertificates(tmp_path, settings()).issue("worker", "worker"))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")

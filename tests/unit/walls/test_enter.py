@@ -118,7 +118,7 @@ async def behind(tmp_path: Path) -> AsyncIterator[Behind]:
 async def test_a_program_uses_the_granted_files_only(
     behind: Behind, walls: Walls, hidden: str
 ) -> None:
-    """What it may read it cannot write; links that lead to granted files work."""
+    """Readable files cannot be written; links to granted files work."""
     own, shown = behind.folder / "own", behind.folder / "shown"
     for each in (own, shown):
         each.mkdir()
