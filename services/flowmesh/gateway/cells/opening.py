@@ -52,8 +52,11 @@ async def _opened(
     following = FollowDirectory(directory, store)
     await following.at_start()
     path.parent.mkdir(parents=True, exist_ok=True)
-    for loop in (entering, following, CopyDirectory(directory, path)):
+    copying = CopyDirectory(directory, path)
+    for loop in (entering, following, copying):
         runtime.add_loop(loop)
+    # What was read since the last round is in the copy of the next process.
+    stack.push_async_callback(copying.run_once)
     front = Front(directory, own)
     targets = CellTargets(settings.cell_ca)
     stack.push_async_callback(targets.close)
