@@ -44,7 +44,9 @@ test("one click answers who uses a queue @S1-196", async ({ page, request }) => 
 test("one click shows how the services call each other @S1-196", async ({ page, request }) => {
   const id = await start(request, "orders", SHOP.order);
   await reached(request, id, "completed");
-  const pairs = page.getByRole("region", { name: "Calls between services, workers and queues" });
+  const pairs = page.getByRole("region", {
+    name: "Calls between services, workers, queues and applications",
+  });
   await expect(async () => {
     await page.goto("/observe?hours=1");
     await page.getByRole("button", { name: "How do the services call each other?" }).click();

@@ -25,7 +25,7 @@ test("the map of services is a picture whose edges lead to series @S1-196", asyn
   await expect(table.getByRole("row").filter({ hasText: "attempts" }).first()).toBeVisible();
   await edge.click();
   await expect(page.getByText("Only service=ExecutionService")).toBeVisible();
-  const calls = page.getByRole("region", { name: "Calls of services" });
+  const calls = page.getByRole("region", { name: "Calls of services", exact: true });
   await calls.getByRole("button", { name: "As a table" }).click();
   await expect(calls.getByRole("columnheader")).toHaveText(["Time", "ExecutionService"]);
   await page.getByRole("button", { name: "Show all" }).click();
