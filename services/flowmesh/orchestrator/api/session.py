@@ -72,7 +72,8 @@ class Session:
         self._forwarded = forwarded
         self._out = pb.SessionResponse()
         self._wake = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Ordered by their start: a simulated run must repeat itself.
+        self._tasks: dict[asyncio.Task[None], None] = {}
         self.pending = 0
         self._closed = False
         self._reader: asyncio.Task[None] | None = None
@@ -350,8 +351,8 @@ class Session:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
         return task
 
 
