@@ -6,6 +6,7 @@ process that is killed runs no further step, one that is paused runs its steps a
 """
 
 import asyncio
+import gc
 import heapq
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
@@ -253,9 +254,24 @@ def process_of_step() -> Process | None:
 
 
 @contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@contextmanager
 def virtual_loop() -> Iterator[VirtualLoop]:
-    """A loop for one run; another one that is running meanwhile in this thread is set aside."""
-    with running(None):
+    """A loop for one run; another one that is running meanwhile in this thread is set aside.
+
+    Garbage is collected between runs: a call that is dropped is canceled then, at a moment that no
+    seed has drawn.
+    """
+    with running(None), _no_garbage_collected():
         loop = VirtualLoop()
         try:
             yield loop
