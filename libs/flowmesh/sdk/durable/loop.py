@@ -1,8 +1,8 @@
 """The event loop of a durable handler.
 
 It does no I/O and has no clock: callbacks run in order until none is ready, then the handler waits
-for its journal. Therefore tasks, gather, wait, timeouts and queues of asyncio behave the same in
-every run. Timers are durable sleeps.
+for its journal. Tasks and futures are ordered in sets by their numbers. Therefore tasks, gather,
+wait, timeouts and queues of asyncio behave the same in every run. Timers are durable sleeps.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import Context
+from itertools import count
 from typing import Any, NoReturn, Protocol
 
 from flowmesh.sdk.worker.interrupts import raise_ctrl_c
@@ -61,6 +62,29 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
     )
 
 
+class _Future(asyncio.Future[Any]):
+    """A future whose place in a set is the same in every run; an address is not."""
+
+    def __init__(self, number: int, loop: "HandlerLoop") -> None:
+        self._number = number
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _Task(asyncio.Task[Any]):
+    """A task whose place in a set is the same in every run, as in that of a TaskGroup."""
+
+    def __init__(self, number: int, coro: Any, loop: "HandlerLoop", **options: Any) -> None:
+        # The base hashes the task.
+        self._number = number
+        super().__init__(coro, loop=loop, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class HandlerLoop(asyncio.AbstractEventLoop):
     """Runs callbacks in order, without I/O."""
 
@@ -70,6 +94,7 @@ class HandlerLoop(asyncio.AbstractEventLoop):
         # By identity, as two timers of one callback at one time are equal.
         self._timed: dict[int, asyncio.Future[Any]] = {}
         self._running = False
+        self._numbers = count()
         # The tasks that have not ended.
         self.tasks: set[asyncio.Task[Any]] = set()
 
@@ -122,10 +147,10 @@ class HandlerLoop(asyncio.AbstractEventLoop):
         return self._timers.now_s()
 
     def create_future(self) -> "asyncio.Future[Any]":
-        return asyncio.Future(loop=self)
+        return _Future(next(self._numbers), self)
 
     def create_task(self, coro: Any, **options: Any) -> "asyncio.Task[Any]":
-        task = asyncio.Task(coro, loop=self, **options)
+        task = _Task(next(self._numbers), coro, self, **options)
         # An abandoned task is not an error of the handler.
         task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.tasks.add(task)
