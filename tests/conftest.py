@@ -50,10 +50,17 @@ LONGEST = (
 )
 
 
+PLACES = {name: place for place, name in enumerate(LONGEST)}
+
+
 def _in(share: str, item: pytest.Item) -> bool:
-    """Return whether the file of a test is in a share, such as the first third, `0/3`."""
+    """Return whether the file of a test is in a share, such as the first third, `0/3`.
+
+    The longest files are dealt out in turn, so that no share has most of them.
+    """
     number, _, shares = share.partition("/")
-    return crc32(item.nodeid.partition("::")[0].encode()) % int(shares) == int(number)
+    file = item.nodeid.partition("::")[0]
+    return PLACES.get(file, crc32(file.encode())) % int(shares) == int(number)
 
 
 @pytest.hookimpl(trylast=True)
@@ -89,8 +96,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
         left_out = set(others)
         items[:] = [each for each in items if each not in left_out]
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+    items.sort(key=lambda item: PLACES.get(item.nodeid.partition("::")[0], len(PLACES)))
 
 
 def pytest_report_header() -> str:
