@@ -56,7 +56,7 @@ async def _opened(
     for loop in (entering, following, copying):
         runtime.add_loop(loop)
     # What was read since the last round is in the copy of the next process.
-    stack.push_async_callback(copying.run_once)
+    runtime.on_drain(copying.run_once)
     front = Front(directory, own)
     targets = CellTargets(settings.cell_ca)
     stack.push_async_callback(targets.close)
